@@ -1,0 +1,68 @@
+"""The errors a person may see, each saying what happened, why, and what to do.
+
+    WorkbenchError
+    ├── CannotLoad
+    │   ├── CheckpointNotFound    no such folder, or the Hub can't be reached
+    │   ├── BadCheckpoint         a file is broken, incomplete, malicious or of another architecture
+    │   ├── NotEnoughMemory       the plan does not fit this machine
+    │   └── MissingDependency     an optional package is not installed
+    ├── BadRequest                a setting or a text that can't be served
+    │   ├── TooLong               more tokens than the model's context
+    │   └── Busy                  the model is leased or the queue is full; try again
+    ├── NumericalFailure          the model produced NaN or infinite logits
+    └── Cancelled                 the person (or a closed browser) stopped it
+"""
+
+
+class WorkbenchError(Exception):
+    """The root: a message fit to be shown as it is."""
+
+
+class CannotLoad(WorkbenchError):
+    """A checkpoint can't become a model."""
+
+
+class CheckpointNotFound(CannotLoad):
+    """There is no such folder, or the Hub did not give the files."""
+
+
+class BadCheckpoint(CannotLoad):
+    """A checkpoint file is not what it should be.
+
+    Args:
+        file: the file's name, as the person knows it.
+        reason: what is wrong, one clause.
+        hint: what to do; empty when the reason says it.
+    """
+
+    def __init__(self, file: str, reason: str, hint: str = ""):
+        self.file, self.reason, self.hint = file, reason, hint
+        super().__init__(f"{file}: {reason}." + (f" {hint}" if hint else ""))
+
+
+class NotEnoughMemory(CannotLoad):
+    """The memory plan does not fit."""
+
+
+class MissingDependency(CannotLoad):
+    """An optional package is needed and not installed."""
+
+
+class BadRequest(WorkbenchError):
+    """A request that can't be served as it is."""
+
+
+class TooLong(BadRequest):
+    """A request with more tokens than the model's context."""
+
+
+class Busy(BadRequest):
+    """Something is in use or full at the moment."""
+
+
+class NumericalFailure(WorkbenchError):
+    """The model's logits were NaN or infinite."""
+
+
+class Cancelled(WorkbenchError):
+    """The request was stopped before it was done."""

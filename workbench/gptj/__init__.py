@@ -1,0 +1,1 @@
+"""The network: GPT-J in plain PyTorch, under the published class and parameter names."""

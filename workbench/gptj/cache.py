@@ -1,0 +1,125 @@
+"""Keys and values of earlier tokens, so that a token is computed once.
+
+The cache is an argument of the forward pass, never hidden in a module. `KVCache` serves a batch whose rows have the
+same length; `CacheRows` lets streams of different lengths, each with its own `KVCache`, decode one token together.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+GROWTH = 256
+"""A cache grows by whole steps of this many tokens, so that most extensions copy nothing."""
+
+
+class KVCache:
+    """Keys and values of B rows of equal length, one pair a layer.
+
+    `cache[layer]` gives the pair, each (B, H, S, D); `len(cache)` is the number of layers.
+
+    Args:
+        n_layer: layers of the model.
+        capacity: tokens to make room for at the first use; it grows when more come.
+    """
+
+    def __init__(self, n_layer: int, capacity: int = 0):
+        self._capacity = capacity
+        self._keys: list[Tensor | None] = [None] * n_layer
+        self._values: list[Tensor | None] = [None] * n_layer
+        self._lengths = [0] * n_layer
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __getitem__(self, layer: int) -> tuple[Tensor, Tensor]:
+        keys, values = self._keys[layer], self._values[layer]
+        if keys is None or values is None:
+            raise IndexError(f"layer {layer} has no keys yet")
+        return keys[:, :, : self._lengths[layer]], values[:, :, : self._lengths[layer]]
+
+    @property
+    def length(self) -> int:
+        """S: tokens held so far."""
+        return self._lengths[0]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes allocated for keys and values."""
+        held = [tensor for tensor in (*self._keys, *self._values) if tensor is not None]
+        return sum(tensor.numel() * tensor.element_size() for tensor in held)
+
+    def positions(self, tokens: int, device: torch.device) -> Tensor:
+        """The positions of the next tokens, (1, T)."""
+        return torch.arange(self.length, self.length + tokens, device=device)[None]
+
+    def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Appends (B, H, T, D) and gives all keys and values, each (B, H, S + T, D)."""
+        start = self._lengths[layer]
+        end = start + keys.shape[2]
+        if keys.requires_grad:  # writing in place would spoil what the backward pass needs
+            if start:
+                earlier_keys, earlier_values = self[layer]
+                keys, values = torch.cat([earlier_keys, keys], 2), torch.cat([earlier_values, values], 2)
+            self._keys[layer], self._values[layer], self._lengths[layer] = keys, values, end
+            return keys, values
+        key_store = self._reserve(self._keys[layer], keys, start, end)
+        value_store = self._reserve(self._values[layer], values, start, end)
+        key_store[:, :, start:end] = keys
+        value_store[:, :, start:end] = values
+        self._keys[layer], self._values[layer], self._lengths[layer] = key_store, value_store, end
+        return key_store[:, :, :end], value_store[:, :, :end]
+
+    def copy(self, length: int | None = None) -> "KVCache":
+        """An independent cache of the first `length` tokens; None means all of them."""
+        length = self.length if length is None else length
+        twin = KVCache(len(self), self._capacity)
+        for layer in range(len(self)):
+            keys, values = self[layer]
+            twin.extend(layer, keys[:, :, :length], values[:, :, :length])
+        return twin
+
+    def trim(self, length: int) -> None:
+        """Forgets the tokens past `length`."""
+        self._lengths = [min(held, length) for held in self._lengths]
+
+    def _reserve(self, store: Tensor | None, like: Tensor, start: int, end: int) -> Tensor:
+        if store is not None and store.shape[2] >= end:
+            return store
+        room = max(-(-end // GROWTH) * GROWTH, self._capacity)
+        rows, heads, _, width = like.shape
+        larger = torch.empty(rows, heads, room, width, dtype=like.dtype, device=like.device)
+        if store is not None:
+            larger[:, :, :start] = store[:, :, :start]
+        return larger
+
+
+class CacheRows:
+    """Streams of different lengths that decode one token together, each over its own cache.
+
+    Attention is computed stream by stream, so a stream's result cannot depend on who else is decoding. Rows past the
+    streams are padding: they keep the batch's shape, hence the bits of the matrix products, the same for any number
+    of streams.
+
+    Args:
+        streams: the caches, each of one row.
+        width: B, the rows of the batch; at least the number of streams.
+    """
+
+    def __init__(self, streams: Sequence[KVCache], width: int):
+        self._streams = list(streams)
+        self._padding = width - len(self._streams)
+
+    def positions(self, tokens: int, device: torch.device) -> Tensor:
+        """Each stream's next position, (B, 1); padding rows stand at 0."""
+        return torch.tensor([[cache.length] for cache in self._streams] + [[0]] * self._padding, device=device)
+
+    def attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+        """Attention of one new token a row: (B, H, 1, D) each -> (B, H, 1, D)."""
+        attended = torch.zeros_like(queries)
+        for row, cache in enumerate(self._streams):
+            mine = slice(row, row + 1)
+            all_keys, all_values = cache.extend(layer, keys[mine], values[mine])
+            attended[mine] = F.scaled_dot_product_attention(queries[mine], all_keys, all_values)
+        return attended
