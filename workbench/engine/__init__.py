@@ -1,0 +1,1 @@
+"""The one place where a forward pass is made for serving; it knows tokens, never text."""

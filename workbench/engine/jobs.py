@@ -1,0 +1,262 @@
+"""What the engine can be asked, what it answers, and the handle between asker and engine."""
+
+import math
+import queue
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+from torch import Tensor
+
+from workbench.errors import BadRequest, Cancelled
+
+LARGEST_SEED = 2**63 - 1
+MOST_ALTERNATIVES = 100
+MOST_BEAMS = 16
+
+
+def check_number(name: str, value: object, low: float, high: float, above: bool = False) -> None:
+    """Raises BadRequest unless the value is a finite number from low to high (above low, if `above`)."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if not number or not low <= value <= high or (above and value == low):  # type: ignore[operator]
+        bounds = f"above {low:g} and at most {high:g}" if above else f"from {low:g} to {high:g}"
+        raise BadRequest(f"{name} must be a number {bounds}; got {value!r}.")
+
+
+def check_whole(name: str, value: object, low: int, high: int) -> None:
+    """Raises BadRequest unless the value is a whole number from low to high."""
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise BadRequest(f"{name} must be a whole number from {low} to {high}; got {value!r}.")
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How the next token is drawn from the model's distribution; each default leaves it as it is.
+
+    Raises:
+        BadRequest: a value out of its range; the message names the field.
+    """
+
+    temperature: float = 1.0
+    """Divides the logits; 0 takes the likeliest token (greedy)."""
+    top_k: int = 0
+    """Keep the k likeliest tokens; 0 keeps all."""
+    top_p: float = 1.0
+    """Keep the likeliest tokens that together reach this probability."""
+    min_p: float = 0.0
+    """Keep tokens at least this fraction as likely as the likeliest."""
+    typical_p: float = 1.0
+    """Keep the tokens closest to the expected surprise that together reach this probability (Meister et al., 2023)."""
+    repetition_penalty: float = 1.0
+    """Divides positive and multiplies negative logits of tokens in prompt or continuation (Keskar et al., 2019)."""
+    presence_penalty: float = 0.0
+    """Subtracted from the logits of tokens already in the continuation."""
+    frequency_penalty: float = 0.0
+    """Subtracted once for each time a token is in the continuation."""
+
+    def __post_init__(self) -> None:
+        check_number("temperature", self.temperature, 0, 100)
+        check_whole("top_k", self.top_k, 0, 2**31)
+        check_number("top_p", self.top_p, 0, 1, above=True)
+        check_number("min_p", self.min_p, 0, 1)
+        check_number("typical_p", self.typical_p, 0, 1, above=True)
+        check_number("repetition_penalty", self.repetition_penalty, 0, 100, above=True)
+        check_number("presence_penalty", self.presence_penalty, -2, 2)
+        check_number("frequency_penalty", self.frequency_penalty, -2, 2)
+
+    @property
+    def greedy(self) -> bool:
+        """Whether the likeliest token is always taken."""
+        return self.temperature == 0
+
+
+@dataclass(frozen=True)
+class Beams:
+    """Beam search: the continuation of the highest score among `count` kept side by side.
+
+    A finished continuation's score is its log-probability divided by length ** length_penalty.
+    """
+
+    count: int = 1
+    """1 means no beam search."""
+    length_penalty: float = 1.0
+    early_stopping: bool = False
+    """Stop as soon as `count` continuations are finished, instead of when no running one can beat them."""
+
+    def __post_init__(self) -> None:
+        check_whole("num_beams", self.count, 1, MOST_BEAMS)
+        check_number("length_penalty", self.length_penalty, -10, 10)
+
+
+@dataclass(frozen=True)
+class Decode:
+    """Continue a prompt. Streams `Token`s; the result is `Decoded`.
+
+    Raises:
+        BadRequest: an empty prompt, or a value out of its range.
+    """
+
+    prompt: tuple[int, ...]
+    max_new_tokens: int
+    min_new_tokens: int = 0
+    """No stop token before so many tokens."""
+    sampling: Sampling = Sampling()
+    beams: Beams = Beams()
+    seed: int = 0
+    """Of this stream's own random generator."""
+    stop_tokens: frozenset[int] = frozenset()
+    """A token that ends the continuation; it is not part of it."""
+    banned: frozenset[int] = frozenset()
+    """Tokens never chosen."""
+    forced: tuple[int, ...] = ()
+    """What the continuation must begin with: chosen in place of the sampler's own choice."""
+    alternatives: int = 0
+    """How many of the likeliest tokens to report beside each chosen one."""
+
+    def __post_init__(self) -> None:
+        if not self.prompt:
+            raise BadRequest("The prompt is empty: give the model at least one token to continue.")
+        check_whole("max_new_tokens", self.max_new_tokens, 1, 2**20)
+        check_whole("min_new_tokens", self.min_new_tokens, 0, self.max_new_tokens)
+        check_whole("seed", self.seed, 0, LARGEST_SEED)
+        check_whole("alternatives", self.alternatives, 0, MOST_ALTERNATIVES)
+        if len(self.forced) > self.max_new_tokens:
+            raise BadRequest(f"{len(self.forced)} tokens are forced, more than max_new_tokens={self.max_new_tokens}.")
+        if self.beams.count > 1 and (not self.sampling.greedy or self.forced):
+            raise BadRequest("Beam search takes temperature 0 and no forced tokens: set num_beams to 1 to sample or branch.")
+
+
+@dataclass(frozen=True)
+class Score:
+    """Log-likelihoods of several continuations of one context. The result is a list of `Scored`, one a continuation."""
+
+    context: tuple[int, ...]
+    continuations: tuple[tuple[int, ...], ...]
+    alternatives: int = 0
+
+    def __post_init__(self) -> None:
+        check_whole("alternatives", self.alternatives, 0, MOST_ALTERNATIVES)
+        if not self.context:
+            raise BadRequest("The context is empty: start it with the end-of-text token.")
+        if not self.continuations or not all(self.continuations):
+            raise BadRequest("Each continuation to score needs at least one token, and there must be one.")
+
+
+@dataclass(frozen=True)
+class Read:
+    """Hidden states of a text, or a head's output on them. The result is a tensor (T, C), or the head's."""
+
+    tokens: tuple[int, ...]
+    head: str | None = None
+    """A name in the engine's heads; None gives the states after the last LayerNorm."""
+
+    def __post_init__(self) -> None:
+        if not self.tokens:
+            raise BadRequest("There is no token to read.")
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token with the model's own opinion of it, before any sampling setting."""
+
+    id: int
+    logprob: float
+    """Natural log of its probability among all columns of the output."""
+    rank: int
+    """1 for the likeliest token."""
+    alternatives: tuple[tuple[int, float], ...] = ()
+    """The likeliest (id, logprob), best first."""
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A finished continuation."""
+
+    tokens: tuple[Token, ...]
+    finish_reason: str
+    """"stop" (a stop token came) or "length" (max_new_tokens, or the context's end)."""
+    stop_token: int | None = None
+    """The stop token that came; not among the tokens."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One scored continuation."""
+
+    tokens: tuple[Token, ...]
+
+    @property
+    def loglikelihood(self) -> float:
+        """Sum of the tokens' log-probabilities."""
+        return math.fsum(token.logprob for token in self.tokens)
+
+    @property
+    def is_greedy(self) -> bool:
+        """Whether each token was the likeliest."""
+        return all(token.rank == 1 for token in self.tokens)
+
+
+Job = Decode | Score | Read
+Result = TypeVar("Result", Decoded, list[Scored], Tensor)
+
+
+@dataclass
+class Handle(Generic[Result]):
+    """The asker's end of a job: iterate it for tokens as they come, ask for its result, or cancel it.
+
+    The engine's thread writes, one asker reads; the queue and the event are what they share.
+    """
+
+    job: Job
+    _events: "queue.SimpleQueue[Token | None]" = field(default_factory=queue.SimpleQueue)
+    _done: threading.Event = field(default_factory=threading.Event)
+    _result: Result | None = None
+    _error: BaseException | None = None
+    cancelled: bool = False
+
+    def __iter__(self) -> Iterator[Token]:
+        """Tokens as they are decoded; raises what the job failed with."""
+        while (token := self._events.get()) is not None:
+            yield token
+        if self._error is not None:
+            raise self._error
+
+    def result(self, timeout_seconds: float | None = None) -> Result:
+        """Waits for the end and gives the result, or raises what the job failed with."""
+        if not self._done.wait(timeout_seconds):
+            raise TimeoutError(f"no result within {timeout_seconds} s")
+        if self._error is not None:
+            raise self._error
+        return self._result  # type: ignore[return-value]
+
+    @property
+    def done(self) -> bool:
+        """Whether the job has ended, well or not."""
+        return self._done.is_set()
+
+    def cancel(self) -> None:
+        """Asks the engine to drop the job; it leaves on the engine's next step."""
+        self.cancelled = True
+
+    def emit(self, token: Token) -> None:
+        """For the engine: hands a token to the asker."""
+        self._events.put(token)
+
+    def finish(self, result: Result) -> None:
+        """For the engine: the job's end."""
+        self._result = result
+        self._end()
+
+    def fail(self, error: BaseException) -> None:
+        """For the engine: the job's end, with an error."""
+        self._error = error
+        self._end()
+
+    def drop(self) -> None:
+        """For the engine: the end of a cancelled job."""
+        self.fail(Cancelled("The request was stopped before it was done."))
+
+    def _end(self) -> None:
+        self._done.set()
+        self._events.put(None)

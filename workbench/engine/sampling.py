@@ -1,0 +1,149 @@
+"""From logits to the next token.
+
+The steps and their order are the field's: penalties, bans, temperature, top-k, top-p, min-p, typical-p. A stream draws
+from a generator of its own, so its tokens depend on its seed alone.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import torch
+from torch import Tensor
+
+from workbench.engine.jobs import Sampling, Token
+from workbench.errors import NumericalFailure
+
+NEVER = float("-inf")
+
+
+class Sampler:
+    """Draws the tokens of one stream.
+
+    Args:
+        sampling: the settings.
+        prompt: the tokens before the continuation, for the repetition penalty.
+        seed: of the stream's own generator.
+        known_tokens: ids from here on are columns without a token and never drawn.
+        banned: ids never drawn.
+        stop_tokens: ids not drawn before `min_new_tokens`.
+    """
+
+    def __init__(
+        self,
+        sampling: Sampling,
+        prompt: Sequence[int],
+        seed: int,
+        known_tokens: int,
+        banned: Iterable[int] = (),
+        stop_tokens: Iterable[int] = (),
+        min_new_tokens: int = 0,
+    ):
+        self.sampling = sampling
+        self._prompt = torch.tensor(sorted({token for token in prompt}), dtype=torch.long)
+        self._generator = torch.Generator().manual_seed(seed)
+        self._known_tokens = known_tokens
+        self._banned = torch.tensor(sorted(banned), dtype=torch.long)
+        self._stops = torch.tensor(sorted(stop_tokens), dtype=torch.long)
+        self._min_new_tokens = min_new_tokens
+
+    def adjusted(self, logits: Tensor, continuation: Sequence[int]) -> Tensor:
+        """Logits (V,) after penalties and bans; what beam search and the draw both start from."""
+        logits = penalised(logits.clone(), self.sampling, self._prompt, continuation)
+        logits[self._known_tokens :] = NEVER
+        logits[self._banned] = NEVER
+        if len(continuation) < self._min_new_tokens:
+            logits[self._stops] = NEVER
+        return logits
+
+    def choose(self, logits: Tensor, continuation: Sequence[int]) -> int:
+        """The next token's id, from (V,) finite logits in float32.
+
+        Raises:
+            NumericalFailure: no token is left to draw.
+        """
+        logits = self.adjusted(logits, continuation)
+        if logits.max() == NEVER:
+            raise NumericalFailure("Every token is banned, so none can be drawn. Ban fewer tokens.")
+        if self.sampling.greedy:
+            return int(logits.argmax())
+        probabilities = torch.softmax(filtered(logits, self.sampling), dim=-1)
+        return int(torch.multinomial(probabilities, 1, generator=self._generator))
+
+
+def penalised(logits: Tensor, sampling: Sampling, prompt: Tensor, continuation: Sequence[int]) -> Tensor:
+    """Logits (V,) after repetition, presence and frequency penalties; changed in place.
+
+    Args:
+        prompt: distinct ids of the prompt, (N,).
+    """
+    counts = Counter(continuation)
+    seen = torch.tensor(sorted(counts), dtype=torch.long)
+    if sampling.repetition_penalty != 1.0:
+        both = torch.cat((prompt, seen)).unique()
+        scores = logits[both]
+        logits[both] = torch.where(
+            scores < 0, scores * sampling.repetition_penalty, scores / sampling.repetition_penalty
+        )
+    if counts and (sampling.presence_penalty or sampling.frequency_penalty):
+        times = torch.tensor([counts[int(token)] for token in seen], dtype=logits.dtype)
+        logits[seen] -= sampling.presence_penalty + sampling.frequency_penalty * times
+    return logits
+
+
+def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
+    """Logits (V,) divided by the temperature, with the tokens that the filters drop at minus infinity."""
+    logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.shape[-1]:
+        least = torch.topk(logits, sampling.top_k).values[-1]
+        logits = logits.masked_fill(logits < least, NEVER)
+    if sampling.top_p < 1.0:
+        logits = _keep_top_p(logits, sampling.top_p)
+    if sampling.min_p > 0.0:
+        probabilities = torch.softmax(logits, dim=-1)
+        logits = logits.masked_fill(probabilities < sampling.min_p * probabilities.max(), NEVER)
+    if sampling.typical_p < 1.0:
+        logits = _keep_typical(logits, sampling.typical_p)
+    return logits
+
+
+def _keep_top_p(logits: Tensor, top_p: float) -> Tensor:
+    """Keeps the likeliest tokens, up to and including the one that crosses `top_p` (Holtzman et al., 2020)."""
+    ordered, order = torch.sort(logits, descending=True)
+    probabilities = torch.softmax(ordered, dim=-1)
+    before = probabilities.cumsum(-1) - probabilities
+    dropped = before >= top_p
+    dropped[0] = False
+    return logits.index_fill(0, order[dropped], NEVER)
+
+
+def _keep_typical(logits: Tensor, typical_p: float) -> Tensor:
+    """Keeps the tokens whose surprise is nearest the distribution's entropy, until they reach `typical_p`."""
+    logprobs = torch.log_softmax(logits, dim=-1)
+    probabilities = logprobs.exp()
+    entropy = -torch.where(probabilities > 0, logprobs * probabilities, 0.0).sum()
+    strangeness = (-logprobs - entropy).abs()
+    order = torch.argsort(strangeness)
+    mass = probabilities[order].cumsum(-1)
+    last = int((mass < typical_p).sum())
+    dropped = order[last + 1 :]
+    return logits.index_fill(0, dropped, NEVER)
+
+
+def check_finite(logits: Tensor) -> None:
+    """Raises NumericalFailure if a logit is NaN or infinite."""
+    if not bool(torch.isfinite(logits).all()):
+        raise NumericalFailure(
+            "The model's output is NaN or infinite. The weights may be damaged, or too large for this precision: "
+            "try float32 or bfloat16."
+        )
+
+
+def describe(logits: Tensor, chosen: int, alternatives: int) -> Token:
+    """The model's own opinion of a token: (V,) raw logits in float32 -> its log-probability, rank and rivals."""
+    logprobs = torch.log_softmax(logits, dim=-1)
+    rank = 1 + int((logits > logits[chosen]).sum())
+    best: tuple[tuple[int, float], ...] = ()
+    if alternatives:
+        top = torch.topk(logprobs, min(alternatives, len(logprobs)))
+        best = tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True))
+    return Token(chosen, logprobs[chosen].item(), rank, best)

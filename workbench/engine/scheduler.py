@@ -1,0 +1,103 @@
+"""Who computes next: pure Python, so that thousands of interleavings can be tested without a model.
+
+One turn is at most one solo step (a prefill chunk, a scored continuation), taken round robin, and one row step of all
+streams together. So a long prompt delays a running stream by one chunk at a time, and a newcomer waits for one step.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Generic, Protocol, TypeVar
+
+from workbench.engine.jobs import Handle
+from workbench.errors import Busy
+
+
+class Work(Protocol):
+    """A job under way."""
+
+    handle: Handle
+    slots: int
+    """Rows it needs at most; 0: it never takes part in a row step."""
+    done: bool
+
+    @property
+    def row_count(self) -> int:
+        """Rows in the next row step; 0 asks for a solo step instead."""
+
+
+AnyWork = TypeVar("AnyWork", bound=Work)
+
+
+class Scheduler(Generic[AnyWork]):
+    """Waiting, admitted and finished work. Not thread-safe: the engine calls it under its lock or from its thread.
+
+    Args:
+        max_rows: streams (or beams) decoding at a time.
+        max_waiting: jobs waiting for admission before newcomers are refused.
+    """
+
+    def __init__(self, max_rows: int, max_waiting: int):
+        self._max_rows, self._max_waiting = max_rows, max_waiting
+        self._waiting: deque[AnyWork] = deque()
+        self._admitted: deque[AnyWork] = deque()
+
+    @property
+    def idle(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self._waiting and not self._admitted
+
+    @property
+    def jobs(self) -> Sequence[AnyWork]:
+        """All work, admitted first."""
+        return [*self._admitted, *self._waiting]
+
+    def add(self, work: AnyWork) -> None:
+        """Queues a job.
+
+        Raises:
+            Busy: too many are waiting.
+        """
+        if len(self._waiting) >= self._max_waiting:
+            raise Busy(f"{len(self._waiting)} requests are waiting already. Try again in a moment.")
+        self._waiting.append(work)
+
+    def sweep(self) -> list[AnyWork]:
+        """Forgets finished work and takes out what was cancelled, for the engine to drop; then admits who fits."""
+        cancelled = [work for work in self.jobs if work.handle.cancelled and not work.done]
+        gone = {id(work) for work in cancelled} | {id(work) for work in self._admitted if work.done}
+        self._waiting = deque(work for work in self._waiting if id(work) not in gone)
+        self._admitted = deque(work for work in self._admitted if id(work) not in gone)
+        self._admit()
+        return cancelled
+
+    def remove(self, work: AnyWork) -> None:
+        """Takes failed work out."""
+        self._admitted = deque(other for other in self._admitted if other is not work)
+
+    def next_solo(self) -> AnyWork | None:
+        """The work whose turn it is to compute alone; the others keep their order."""
+        for work in self._admitted:
+            if work.row_count == 0:
+                self._admitted.remove(work)
+                self._admitted.append(work)
+                return work
+        return None
+
+    def row_works(self) -> list[AnyWork]:
+        """The work that takes part in the next row step."""
+        return [work for work in self._admitted if work.row_count and not work.done]
+
+    def _admit(self) -> None:
+        """First come, first served; work that needs no rows does not wait for a free one."""
+        used = sum(work.slots for work in self._admitted)
+        still_waiting: deque[AnyWork] = deque()
+        for work in self._waiting:
+            # Nobody overtakes a stream that waits for rows, except work that takes none.
+            blocked = any(other.slots for other in still_waiting)
+            fits = used + work.slots <= self._max_rows or used == 0
+            if work.slots == 0 or (fits and not blocked):
+                self._admitted.append(work)
+                used += work.slots
+            else:
+                still_waiting.append(work)
+        self._waiting = still_waiting

@@ -1,0 +1,84 @@
+"""The model as the engine serves it, and the one way a prompt enters its cache."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+
+from workbench.errors import TooLong
+from workbench.gptj.cache import CacheRows, KVCache
+from workbench.gptj.model import GPTJForCausalLM
+
+
+@dataclass(frozen=True)
+class Served:
+    """A model, how it is stepped, and the heads that share its trunk."""
+
+    model: GPTJForCausalLM
+    chunk_tokens: int
+    """Tokens a prefill step computes. Chunks start at whole multiples, so their bits depend on the prompt alone."""
+    row_block: int
+    """Rows of a decoding step. A matrix product's bits depend on its number of rows, so steps always have this many;
+    0 takes as many rows as there are, for precisions that look across rows anyway."""
+    known_tokens: int
+    """Ids from here on have no token and are never drawn."""
+    heads: Mapping[str, nn.Module] = field(default_factory=dict)
+
+    @property
+    def context(self) -> int:
+        """n_positions: the most tokens a stream can hold."""
+        return self.model.config.n_positions
+
+    def check_room(self, tokens: int, more: int) -> None:
+        """Raises TooLong unless `tokens`, and `more` after them, fit the context."""
+        if tokens + more > self.context:
+            raise TooLong(
+                f"The text has {tokens:,} tokens and needs room for {more:,} more; the model's context is "
+                f"{self.context:,}. Shorten it by {tokens + more - self.context:,} tokens."
+            )
+
+    def hidden(self, tokens: Sequence[int], cache: KVCache) -> Tensor:
+        """States after the last LayerNorm of one stream's next tokens, (T, C); extends its cache."""
+        return self._trunk([list(tokens)], cache)[0]
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """(T, C) -> (T, V) in float32 on the CPU, where sampling takes place."""
+        return self.model.lm_head(hidden).float().cpu()
+
+    def decode(self, rows: Sequence[tuple[int, KVCache]]) -> Tensor:
+        """Logits after one more token a row, (rows, V); extends each row's cache."""
+        block = self.row_block or len(rows)
+        parts = []
+        for start in range(0, len(rows), block):
+            group = rows[start : start + block]
+            tokens = [[token] for token, _ in group] + [[0]] * (block - len(group))
+            hidden = self._trunk(tokens, CacheRows([cache for _, cache in group], block))
+            parts.append(self.logits(hidden[:, 0])[: len(group)])
+        return torch.cat(parts)
+
+    def _trunk(self, tokens: list[list[int]], cache: KVCache | CacheRows) -> Tensor:
+        ids = torch.tensor(tokens, device=self.model.transformer.wte.weight.device)
+        return self.model.transformer(ids, past_key_values=cache).last_hidden_state
+
+
+class Prefill:
+    """Runs a prompt through the model chunk by chunk.
+
+    Args:
+        room: tokens to keep free in the cache for what follows.
+    """
+
+    def __init__(self, served: Served, tokens: Sequence[int], room: int = 0):
+        self._served, self._tokens = served, tokens
+        self.cache = KVCache(served.model.config.n_layer, capacity=len(tokens) + room)
+
+    @property
+    def done(self) -> bool:
+        """Whether the whole prompt is in the cache."""
+        return self.cache.length >= len(self._tokens)
+
+    def step(self) -> Tensor:
+        """The next chunk's states, (T, C)."""
+        start = self.cache.length
+        return self._served.hidden(self._tokens[start : start + self._served.chunk_tokens], self.cache)

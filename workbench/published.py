@@ -1,0 +1,161 @@
+"""The classes as the published documentation page writes them: the network joined to its loading and to the engine.
+
+The network itself needs only torch; these thin classes add `from_pretrained`, `save_pretrained` and `generate`.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from workbench.engine.engine import Engine
+from workbench.engine.jobs import Beams, Decode, Decoded, Sampling
+from workbench.gptj import heads, model
+from workbench.gptj.config import GPTJConfig
+from workbench.loading.load import from_pretrained, save_pretrained
+from workbench.loading.source import resolve
+from workbench.text import tokenizer
+
+__all__ = [
+    "GPTJConfig",
+    "GPTJForCausalLM",
+    "GPTJForQuestionAnswering",
+    "GPTJForSequenceClassification",
+    "GPTJModel",
+    "Tokenizer",
+]
+
+DEFAULT_MAX_LENGTH = 20
+"""As published: tokens of prompt and continuation together when no length is given."""
+
+
+class GPTJModel(model.GPTJModel):
+    """The trunk without a head."""
+
+    from_pretrained = classmethod(from_pretrained)
+    save_pretrained = save_pretrained
+
+
+class GPTJForSequenceClassification(heads.GPTJForSequenceClassification):
+    """The trunk with a sequence classification head."""
+
+    from_pretrained = classmethod(from_pretrained)
+    save_pretrained = save_pretrained
+
+
+class GPTJForQuestionAnswering(heads.GPTJForQuestionAnswering):
+    """The trunk with a span head for extractive question answering."""
+
+    from_pretrained = classmethod(from_pretrained)
+    save_pretrained = save_pretrained
+
+
+class Tokenizer(tokenizer.Tokenizer):
+    """The tokenizer of a folder or a Hub repository."""
+
+    @classmethod
+    def from_pretrained(cls, folder_or_hub_id: str | Path, revision: str | None = None) -> "Tokenizer":
+        """Reads tokenizer.json, or vocab.json with merges.txt.
+
+        Raises:
+            CheckpointNotFound: there is no such folder or repository.
+            BadCheckpoint: a tokenizer file is missing or broken.
+        """
+        return cls.from_folder(resolve(str(folder_or_hub_id), revision))
+
+
+class GPTJForCausalLM(model.GPTJForCausalLM):
+    """The trunk with a language-model head."""
+
+    from_pretrained = classmethod(from_pretrained)
+    save_pretrained = save_pretrained
+
+    def generate(
+        self,
+        input_ids: Tensor,
+        attention_mask: Tensor | None = None,
+        max_length: int | None = None,
+        max_new_tokens: int | None = None,
+        min_new_tokens: int = 0,
+        do_sample: bool = False,
+        temperature: float = 1.0,
+        top_k: int = 50,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+        typical_p: float = 1.0,
+        repetition_penalty: float = 1.0,
+        num_beams: int = 1,
+        length_penalty: float = 1.0,
+        early_stopping: bool = False,
+        eos_token_id: int | None = None,
+        pad_token_id: int | None = None,
+        seed: int | None = None,
+    ) -> Tensor:
+        """Continues each row of (B, T) token ids, through the same engine that serves the page.
+
+        Args:
+            attention_mask: (B, T) with 0 at padding, left or right; None: no padding.
+            max_length: tokens of prompt and continuation together (20 if neither length is given).
+            max_new_tokens: tokens of the continuation; goes before `max_length`.
+            do_sample: draw tokens; False takes the likeliest, or searches with `num_beams` > 1.
+            eos_token_id: ends a row; None takes the configuration's.
+            pad_token_id: fills rows that end early; None takes the configuration's, else the end token.
+            seed: of the draws; None draws one from torch's global generator, so `torch.manual_seed` repeats them.
+
+        Returns:
+            (B, T + longest continuation): the input, the continuations with their end token, padding.
+
+        Raises:
+            BadRequest: a setting out of its range. TooLong: a row fills the context.
+        """
+        eos = self.config.eos_token_id if eos_token_id is None else eos_token_id
+        new_tokens = _new_tokens(input_ids.shape[1], max_length, max_new_tokens)
+        sampling = Sampling(0.0, repetition_penalty=repetition_penalty)
+        if do_sample:
+            sampling = Sampling(temperature, top_k, top_p, min_p, typical_p, repetition_penalty)
+        first_seed = int(torch.randint(2**31, ())) if seed is None else seed
+        jobs = [
+            Decode(
+                prompt=prompt,
+                max_new_tokens=new_tokens,
+                min_new_tokens=min(min_new_tokens, new_tokens),
+                sampling=sampling,
+                beams=Beams(num_beams, length_penalty, early_stopping),
+                seed=first_seed + row,
+                stop_tokens=frozenset() if eos is None else frozenset({eos}),
+            )
+            for row, prompt in enumerate(_prompts(input_ids, attention_mask))
+        ]
+        rows = [_ids(decoded) for decoded in self._decode(jobs)]
+        pad = next((p for p in (pad_token_id, self.config.pad_token_id, eos) if p is not None), 0)
+        longest = max(map(len, rows))
+        padded = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], dtype=torch.long)
+        return torch.cat((input_ids, padded.to(input_ids.device)), dim=1)
+
+    def _decode(self, jobs: list[Decode]) -> list[Decoded]:
+        was_training = self.training
+        self.eval()
+        try:
+            with Engine(self, threaded=False, max_waiting=len(jobs)) as engine:
+                handles = [engine.decode(job) for job in jobs]
+                engine.run_until_idle()
+                return [handle.result() for handle in handles]
+        finally:
+            self.train(was_training)
+
+
+def _new_tokens(prompt_tokens: int, max_length: int | None, max_new_tokens: int | None) -> int:
+    if max_new_tokens is not None:
+        return max_new_tokens
+    return max(1, (DEFAULT_MAX_LENGTH if max_length is None else max_length) - prompt_tokens)
+
+
+def _prompts(input_ids: Tensor, attention_mask: Tensor | None) -> list[tuple[int, ...]]:
+    mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+    return [tuple(row[keep.bool()].tolist()) for row, keep in zip(input_ids, mask, strict=True)]
+
+
+def _ids(decoded: Decoded) -> list[int]:
+    """The tokens, and the end token that a row of the output keeps."""
+    end = [] if decoded.stop_token is None else [decoded.stop_token]
+    return [token.id for token in decoded.tokens] + end
