@@ -1,0 +1,1 @@
+"""Words around tokens: tokenizer, streaming, requests, and the language model above them."""

@@ -1,0 +1,268 @@
+"""A model in words: requests in, texts and likelihoods out. What everything above the engine talks to."""
+
+import secrets
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from workbench.engine.engine import Engine
+from workbench.engine.jobs import Beams, Decode, Handle, Sampling, Score, Token
+from workbench.engine.jobs import Scored as ScoredTokens
+from workbench.errors import BadRequest, TooLong
+from workbench.text.requests import (
+    LARGEST_STOP_CHARACTERS,
+    MOST_STOPS,
+    Alternative,
+    Generated,
+    LogLikelihood,
+    RollingLogLikelihood,
+    Scored,
+    TokenText,
+    check_text,
+)
+from workbench.text.streaming import TextStream
+from workbench.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Continue a prompt.
+
+    Raises:
+        BadRequest: a value out of its range; the message names the field.
+    """
+
+    prompt: str
+    max_new_tokens: int = 64
+    min_new_tokens: int = 0
+    sampling: Sampling = Sampling()
+    seed: int | None = None
+    """None draws a fresh one; the answer tells which."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the continuation; they are not part of it."""
+    banned: tuple[str, ...] = ()
+    """Texts whose tokens are never chosen, each with and without a leading space; each must be one token."""
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    alternatives: int = 0
+    """How many of the likeliest tokens to report beside each chosen one."""
+    forced: tuple[int, ...] = ()
+    """Token ids that the continuation begins with: how a branch of an earlier continuation is made."""
+
+    def __post_init__(self) -> None:
+        check_text("prompt", self.prompt)
+        if len(self.stop) > MOST_STOPS:
+            raise BadRequest(f"{len(self.stop)} stop strings; at most {MOST_STOPS} are taken.")
+        for text in (*self.stop, *self.banned):
+            check_text("A stop or banned text", text, LARGEST_STOP_CHARACTERS)
+        if "" in self.stop or "" in self.banned:
+            raise BadRequest("A stop or banned text is empty.")
+
+
+class LanguageModel:
+    """Talks to an engine in words.
+
+    Args:
+        engine: serves the model.
+        tokenizer: of the same checkpoint.
+        name: what a person calls the model.
+    """
+
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, name: str = ""):
+        self.engine, self.tokenizer, self.name = engine, tokenizer, name
+
+    @property
+    def context_tokens(self) -> int:
+        """The model's context, n_positions."""
+        return self.engine.served.context
+
+    def generate(self, request: Generate) -> Generated:
+        """The whole continuation."""
+        answer = Generated()
+        for answer in self.stream(request):
+            pass
+        return answer
+
+    def stream(self, request: Generate) -> Iterator[Generated]:
+        """The continuation as it grows: a snapshot a token, the last one with a finish reason.
+
+        Closing the iterator stops the computation on the engine's next step.
+        """
+        prompt = self._prompt_tokens(request.prompt)
+        seed = secrets.randbits(31) if request.seed is None else request.seed
+        job = self._decode_job(request, prompt, seed)
+        transcript = _Transcript(self.tokenizer, prompt, request.stop, seed, self.context_tokens)
+        handle = self.engine.decode(job)
+        try:
+            yield from self._follow(handle, transcript)
+        finally:
+            handle.cancel()
+
+    def loglikelihoods(self, requests: Sequence[LogLikelihood], alternatives: int = 0) -> list[Scored]:
+        """Each continuation's log-likelihood; equal contexts next to each other are computed once."""
+        pairs = [self._encode_pair(request) for request in requests]
+        groups: list[tuple[tuple[int, ...], list[tuple[int, ...]]]] = []
+        for context, continuation in pairs:
+            if not groups or groups[-1][0] != context:
+                groups.append((context, []))
+            groups[-1][1].append(continuation)
+        handles = [self.engine.score(Score(context, tuple(tails), alternatives)) for context, tails in groups]
+        return [self._in_words(scored) for scored in _results(handles)]
+
+    def rolling_loglikelihood(self, request: RollingLogLikelihood) -> Scored:
+        """The whole text's log-likelihood, in windows of the context that do not overlap.
+
+        The first token is predicted from the end-of-text token, as lm-evaluation-harness does.
+        """
+        tokens = (self.tokenizer.eos_id, *self.tokenizer.encode(request.text))
+        if len(tokens) < 2:
+            raise BadRequest("The text is empty: there is nothing to score.")
+        size = self.context_tokens
+        handles = []
+        for start in range(0, len(tokens) - 1, size):
+            window = tokens[start : start + size + 1]
+            if len(window) <= size:
+                # The last window looks back as far as the context allows, and scores what is new only.
+                first = max(0, len(tokens) - 1 - size)
+                context, fresh = tokens[first : start + 1], tokens[start + 1 :]
+            else:
+                context, fresh = window[:1], window[1:]
+            handles.append(self.engine.score(Score(context, (fresh,))))
+        parts = [token for scored in _results(handles) for token in scored.tokens]
+        return self._in_words(ScoredTokens(tuple(parts)))
+
+    def _prompt_tokens(self, prompt: str) -> tuple[int, ...]:
+        """An empty prompt starts from the end-of-text token, as at the start of a document."""
+        tokens = tuple(self.tokenizer.encode(prompt)) or (self.tokenizer.eos_id,)
+        if len(tokens) >= self.context_tokens:
+            raise TooLong(
+                f"The prompt has {len(tokens):,} tokens; the model's context is {self.context_tokens:,}, prompt and "
+                f"continuation together. Shorten the prompt by at least {len(tokens) - self.context_tokens + 1:,} tokens."
+            )
+        return tokens
+
+    def _decode_job(self, request: Generate, prompt: tuple[int, ...], seed: int) -> Decode:
+        return Decode(
+            prompt=prompt,
+            max_new_tokens=request.max_new_tokens,
+            min_new_tokens=request.min_new_tokens,
+            sampling=request.sampling,
+            beams=Beams(request.num_beams, request.length_penalty),
+            seed=seed,
+            stop_tokens=frozenset({self.tokenizer.eos_id}),
+            banned=frozenset(token for text in request.banned for token in self._ban(text)),
+            forced=request.forced,
+            alternatives=request.alternatives,
+        )
+
+    def _ban(self, text: str) -> list[int]:
+        """The tokens of a banned text, with and without a leading space.
+
+        Raises:
+            BadRequest: neither form is a single token, so banning it would ban its parts everywhere.
+        """
+        single = [tokens[0] for form in (text, " " + text) if len(tokens := self.tokenizer.encode(form)) == 1]
+        if not single:
+            raise BadRequest(f"{text!r} is more than one token, and only single tokens can be banned. Ban a shorter word.")
+        return single
+
+    def _follow(self, handle: Handle, transcript: "_Transcript") -> Iterator[Generated]:
+        yield transcript.snapshot()
+        for token in handle:
+            transcript.add(token)
+            if transcript.stopped:
+                yield transcript.snapshot("stop_string")
+                return
+            yield transcript.snapshot()
+        transcript.finish()
+        yield transcript.snapshot("stop_string" if transcript.stopped else handle.result().finish_reason)
+
+    def _encode_pair(self, request: LogLikelihood) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Context and continuation as tokens, encoded together as lm-evaluation-harness does.
+
+        Trailing spaces of the context move to the continuation; over-long pairs lose their left end.
+        """
+        context, continuation = request.context, request.continuation
+        spaces = len(context) - len(context.rstrip())
+        if spaces:
+            context, continuation = context[:-spaces], context[-spaces:] + continuation
+        before = self.tokenizer.encode(context)
+        together = self.tokenizer.encode(context + continuation)
+        tail = tuple(together[len(before) :])
+        if not tail:
+            raise BadRequest("The continuation is empty: there is nothing to score.")
+        head = tuple(together[: len(before)]) or (self.tokenizer.eos_id,)
+        if len(tail) > self.context_tokens:
+            raise TooLong(f"The continuation has {len(tail):,} tokens; the model's context is {self.context_tokens:,}.")
+        return head[-(self.context_tokens + 1 - len(tail)) :], tail
+
+    def _in_words(self, scored: ScoredTokens) -> Scored:
+        stream = TextStream(self.tokenizer)
+        tokens = tuple(in_words(token, stream.push(token.id), self.tokenizer) for token in scored.tokens)
+        return Scored(scored.loglikelihood, scored.is_greedy, tokens)
+
+
+class _Transcript:
+    """A continuation in words as it grows, with its clock."""
+
+    def __init__(self, tokenizer: Tokenizer, prompt: Sequence[int], stop: tuple[str, ...], seed: int, context: int):
+        self._tokenizer, self._prompt_tokens, self._seed, self._context = tokenizer, len(prompt), seed, context
+        self._visible = TextStream(tokenizer, prompt, stop)
+        # The token view shows each token where it came, so its texts are not held back for stop strings.
+        self._complete = TextStream(tokenizer, prompt)
+        self._text = ""
+        self._tokens: list[TokenText] = []
+        self._began = time.monotonic()
+        self._first: float | None = None
+        self._latest = self._began
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a stop string came."""
+        return self._visible.stopped is not None
+
+    def add(self, token: Token) -> None:
+        """One more token."""
+        self._latest = time.monotonic()
+        self._first = self._first or self._latest
+        self._text += self._visible.push(token.id)
+        self._tokens.append(in_words(token, self._complete.push(token.id), self._tokenizer))
+
+    def finish(self) -> None:
+        """No more tokens: shows what was held back."""
+        self._text += self._visible.finish()
+
+    def snapshot(self, finish_reason: str | None = None) -> Generated:
+        """The continuation as far as it has come."""
+        count = len(self._tokens)
+        pace = None
+        if self._first is not None and count > 1 and self._latest > self._first:
+            pace = (count - 1) / (self._latest - self._first)
+        return Generated(
+            text=self._text,
+            tokens=list(self._tokens),
+            finish_reason=finish_reason,
+            prompt_tokens=self._prompt_tokens,
+            completion_tokens=count,
+            seconds=time.monotonic() - self._began,
+            time_to_first_token_seconds=None if self._first is None else self._first - self._began,
+            tokens_per_second=pace,
+            seed=self._seed,
+            context_tokens=self._context,
+        )
+
+
+def in_words(token: Token, text: str, tokenizer: Tokenizer) -> TokenText:
+    """A token with its text and its rivals' texts."""
+    rivals = tuple(Alternative(rival, tokenizer.decode([rival]), logprob) for rival, logprob in token.alternatives)
+    return TokenText(token.id, text, token.logprob, rivals, token.rank)
+
+
+def _results(handles: Sequence[Handle]) -> Iterator[ScoredTokens]:
+    """All handles' results in order; if one fails or the caller leaves, the others are cancelled."""
+    try:
+        for handle in handles:
+            yield from handle.result()
+    finally:
+        for handle in handles:
+            handle.cancel()

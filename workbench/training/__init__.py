@@ -1,0 +1,1 @@
+"""From books and labelled rows to trained weights."""

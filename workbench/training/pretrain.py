@@ -1,0 +1,230 @@
+"""Trains a GPT-J from nothing on plain text: next-token prediction, resumable after a kill at any moment.
+
+The recipe is the usual one for small models: AdamW (Loshchilov and Hutter, 2019), weight decay on matrices only,
+warm-up then cosine decay, gradient clipping, bfloat16 where autocast finds it safe.
+"""
+
+import dataclasses
+import json
+import math
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.errors import BadRequest
+from workbench.gptj.config import GPTJConfig
+from workbench.gptj.model import GPTJForCausalLM
+from workbench.training.batches import Windows
+
+STATE_FILE = "training-state.pt"
+LOG_FILE = "training-log.jsonl"
+
+
+@dataclass(frozen=True)
+class PretrainSettings:
+    """What decides the result of a training run."""
+
+    steps: int = 3000
+    batch_size: int = 8
+    context: int = 512
+    learning_rate: float = 2e-3
+    """The peak, after warm-up."""
+    final_fraction: float = 0.05
+    """The last learning rate, as a fraction of the peak."""
+    warmup_steps: int = 100
+    weight_decay: float = 0.1
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    seed: int = 0
+    validate_every: int = 250
+    save_every: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "context", "validate_every", "save_every"):
+            if getattr(self, name) < 1:
+                raise BadRequest(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
+            raise BadRequest(f"learning_rate must be a number above 0; got {self.learning_rate}")
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step."""
+        if step < self.warmup_steps:
+            return self.learning_rate * (step + 1) / self.warmup_steps
+        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
+        cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
+        return self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * cosine)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Text that is never trained on, for the curve that tells whether training helps."""
+
+    tokens: np.ndarray
+    """(N,)"""
+    bytes: int
+    """UTF-8 bytes of the text behind the tokens."""
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """Where a training run stands after a step."""
+
+    step: int
+    steps: int
+    loss: float
+    """Nats a token on this step's batch."""
+    bits_per_byte: float | None
+    """On the held-out text; None on steps that do not validate."""
+    learning_rate: float
+    tokens_per_second: float
+    seconds: float
+    """Spent training, all sittings together."""
+
+    @property
+    def seconds_left(self) -> float:
+        """An estimate from the pace so far."""
+        return self.seconds / self.step * (self.steps - self.step)
+
+
+def pretrain(
+    config: GPTJConfig, tokens: np.ndarray, held_out: HeldOut | None, settings: PretrainSettings, folder: Path
+) -> Iterator[TrainProgress]:
+    """Trains step by step, yielding after each; the state in `folder` lets the next call go on where this one ended.
+
+    Closing the iterator stops the run and keeps its state. After the last step the model is in the state file;
+    `trained_model` gives it.
+
+    Raises:
+        BadRequest: the text is too short, or the folder holds a run with other settings.
+    """
+    run = _Run(config, settings, folder)
+    windows = Windows(tokens, settings.context, settings.batch_size, settings.seed)
+    started = time.monotonic() - run.seconds
+    try:
+        while run.step < settings.steps:
+            rate = settings.rate(run.step)
+            began = time.monotonic()
+            loss = run.train_step(windows.batch(run.step), rate)
+            now = time.monotonic()
+            run.seconds = now - started
+            due = run.step % settings.validate_every == 0 or run.step == settings.steps
+            score = bits_per_byte(run.model, held_out, settings.context) if due and held_out is not None else None
+            progress = TrainProgress(
+                run.step, settings.steps, loss, score, rate,
+                settings.batch_size * settings.context / (now - began), run.seconds,
+            )  # fmt: skip
+            run.log(progress)
+            if run.step % settings.save_every == 0 or run.step == settings.steps:
+                run.save()
+            yield progress
+    finally:
+        run.save()
+
+
+def trained_model(config: GPTJConfig, folder: Path) -> GPTJForCausalLM:
+    """The model of the run in a folder, in float32."""
+    model = GPTJForCausalLM(config)
+    model.load_state_dict(_read_state(folder)["model"])
+    return model.eval()
+
+
+def bits_per_byte(model: GPTJForCausalLM, held_out: HeldOut, context: int, batch_size: int = 16) -> float:
+    """-log2 probability of the held-out text a UTF-8 byte, over windows that do not overlap."""
+    was_training = model.training
+    model.eval()
+    tokens = torch.from_numpy(held_out.tokens.astype(np.int64))
+    starts = range(0, len(tokens) - 1, context)
+    nats = 0.0
+    with torch.no_grad(), torch.autocast("cpu", dtype=torch.bfloat16):
+        for first in range(0, len(starts), batch_size):
+            rows = [tokens[start : start + context + 1] for start in starts[first : first + batch_size]]
+            for group in _same_length(rows):
+                logits = model(group[:, :-1], use_cache=False).logits
+                targets = group[:, 1:].flatten()
+                nats += torch.nn.functional.cross_entropy(
+                    logits.float().flatten(0, 1), targets, reduction="sum"
+                ).item()
+    model.train(was_training)
+    return nats / math.log(2) / held_out.bytes
+
+
+def _same_length(rows: list[Tensor]) -> Iterator[Tensor]:
+    """Stacks of rows of one length; only the text's last window is shorter."""
+    for length in sorted({len(row) for row in rows}, reverse=True):
+        yield torch.stack([row for row in rows if len(row) == length])
+
+
+def _read_state(folder: Path) -> dict[str, Any]:
+    return torch.load(folder / STATE_FILE, weights_only=True, map_location="cpu")
+
+
+class _Run:
+    """A model, its optimizer and where they stand, in memory and on disk."""
+
+    def __init__(self, config: GPTJConfig, settings: PretrainSettings, folder: Path):
+        self.folder, self.settings, self.step, self.seconds = folder, settings, 0, 0.0
+        self._names = json.dumps([config.to_dict(), dataclasses.asdict(settings)], sort_keys=True)
+        torch.manual_seed(settings.seed)
+        self.model = GPTJForCausalLM(config).train()
+        self.optimizer = torch.optim.AdamW(_decay_groups(self.model, settings.weight_decay), betas=(0.9, 0.95))
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / STATE_FILE).exists():
+            self._resume()
+
+    def train_step(self, batch: Tensor, rate: float) -> float:
+        """One optimizer step over (B, T + 1) token ids; gives the loss in nats a token."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = self.model(batch[:, :-1], use_cache=False).logits
+        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self.optimizer.step()
+        self.step += 1
+        return loss.item()
+
+    def log(self, progress: TrainProgress) -> None:
+        """Appends a line for every tenth step and every validation to the log of the run."""
+        if progress.bits_per_byte is not None or progress.step % 10 == 0:
+            with open(self.folder / LOG_FILE, "a", encoding="utf-8") as log:
+                log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
+
+    def save(self) -> None:
+        """Writes the state beside the old one, then puts it in its place: never half-written."""
+        state = {
+            "names": self._names,
+            "step": self.step,
+            "seconds": self.seconds,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        fresh = self.folder / (STATE_FILE + ".part")
+        torch.save(state, fresh)
+        os.replace(fresh, self.folder / STATE_FILE)
+
+    def _resume(self) -> None:
+        state = _read_state(self.folder)
+        if state["names"] != self._names:
+            raise BadRequest(
+                f"{self.folder} holds a training run with other settings. "
+                "Continue it with the same settings, or choose another folder."
+            )
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
+def _decay_groups(model: GPTJForCausalLM, weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices decay; biases and LayerNorms do not."""
+    matrices = [p for p in model.parameters() if p.dim() > 1]
+    others = [p for p in model.parameters() if p.dim() <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
