@@ -3,60 +3,22 @@
 import secrets
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from workbench.engine.engine import Engine
-from workbench.engine.jobs import Beams, Decode, Handle, Sampling, Score, Token
+from workbench.engine.jobs import Beams, Decode, Handle, Score, Token
 from workbench.engine.jobs import Scored as ScoredTokens
 from workbench.errors import BadRequest, TooLong
 from workbench.text.requests import (
-    LARGEST_STOP_CHARACTERS,
-    MOST_STOPS,
     Alternative,
+    Generate,
     Generated,
     LogLikelihood,
     RollingLogLikelihood,
     Scored,
     TokenText,
-    check_text,
 )
 from workbench.text.streaming import TextStream
 from workbench.text.tokenizer import Tokenizer
-
-
-@dataclass(frozen=True)
-class Generate:
-    """Continue a prompt.
-
-    Raises:
-        BadRequest: a value out of its range; the message names the field.
-    """
-
-    prompt: str
-    max_new_tokens: int = 64
-    min_new_tokens: int = 0
-    sampling: Sampling = Sampling()
-    seed: int | None = None
-    """None draws a fresh one; the answer tells which."""
-    stop: tuple[str, ...] = ()
-    """Texts that end the continuation; they are not part of it."""
-    banned: tuple[str, ...] = ()
-    """Texts whose tokens are never chosen, each with and without a leading space; each must be one token."""
-    num_beams: int = 1
-    length_penalty: float = 1.0
-    alternatives: int = 0
-    """How many of the likeliest tokens to report beside each chosen one."""
-    forced: tuple[int, ...] = ()
-    """Token ids that the continuation begins with: how a branch of an earlier continuation is made."""
-
-    def __post_init__(self) -> None:
-        check_text("prompt", self.prompt)
-        if len(self.stop) > MOST_STOPS:
-            raise BadRequest(f"{len(self.stop)} stop strings; at most {MOST_STOPS} are taken.")
-        for text in (*self.stop, *self.banned):
-            check_text("A stop or banned text", text, LARGEST_STOP_CHARACTERS)
-        if "" in self.stop or "" in self.banned:
-            raise BadRequest("A stop or banned text is empty.")
 
 
 class LanguageModel:

@@ -2,12 +2,48 @@
 
 from dataclasses import dataclass, field
 
+from workbench.engine.jobs import Sampling
 from workbench.errors import BadRequest
 
 LARGEST_PROMPT_CHARACTERS = 1_000_000
 """A cap before tokenizing, which costs about a second a million characters."""
 MOST_STOPS = 16
 LARGEST_STOP_CHARACTERS = 200
+
+
+@dataclass(frozen=True)
+class Generate:
+    """Continue a prompt.
+
+    Raises:
+        BadRequest: a value out of its range; the message names the field.
+    """
+
+    prompt: str
+    max_new_tokens: int = 64
+    min_new_tokens: int = 0
+    sampling: Sampling = Sampling()
+    seed: int | None = None
+    """None draws a fresh one; the answer tells which."""
+    stop: tuple[str, ...] = ()
+    """Texts that end the continuation; they are not part of it."""
+    banned: tuple[str, ...] = ()
+    """Texts whose tokens are never chosen, each with and without a leading space; each must be one token."""
+    num_beams: int = 1
+    length_penalty: float = 1.0
+    alternatives: int = 0
+    """How many of the likeliest tokens to report beside each chosen one."""
+    forced: tuple[int, ...] = ()
+    """Token ids that the continuation begins with: how a branch of an earlier continuation is made."""
+
+    def __post_init__(self) -> None:
+        check_text("prompt", self.prompt)
+        if len(self.stop) > MOST_STOPS:
+            raise BadRequest(f"{len(self.stop)} stop strings; at most {MOST_STOPS} are taken.")
+        for text in (*self.stop, *self.banned):
+            check_text("A stop or banned text", text, LARGEST_STOP_CHARACTERS)
+        if "" in self.stop or "" in self.banned:
+            raise BadRequest("A stop or banned text is empty.")
 
 
 @dataclass(frozen=True)

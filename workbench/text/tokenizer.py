@@ -60,7 +60,8 @@ class Tokenizer:
     """
 
     def __init__(self, backend: tokenizers.Tokenizer, name: str = TOKENIZER_FILE, eos_token: str = END_OF_TEXT):
-        if backend.token_to_id(eos_token) is None:
+        eos_id = backend.token_to_id(eos_token)
+        if eos_id is None:
             raise BadCheckpoint(name, f"lacks the end-of-text token {eos_token!r}")
         check_vocabulary(backend.get_vocab(with_added_tokens=True), name)
         backend.no_padding()
@@ -72,7 +73,7 @@ class Tokenizer:
             raise BadCheckpoint(name, "does not give a text back as it was", "GPT-J's tokenizer changes no character.")
         self._backend = backend
         self.eos_token = eos_token
-        self.eos_id: int = backend.token_to_id(eos_token)
+        self.eos_id = eos_id
         self.size: int = backend.get_vocab_size(with_added_tokens=True)
         """Entries, extra tokens included; a model may have more rows, whose ids mean nothing."""
 
@@ -150,7 +151,7 @@ class Tokenizer:
         except UnicodeEncodeError as error:
             code = f"U+{ord(text[error.start]):04X}"
             raise BadRequest(
-                f"The text's character {error.start + 1} is {code}, half of a surrogate pair. Remove it, or paste again."
+                f"The text's character {error.start + 1} is {code}, half of a surrogate pair. Remove it or paste again."
             ) from error
         return self._backend.encode(text, add_special_tokens=False)
 

@@ -183,7 +183,7 @@ def prepare(paths: Iterable[Path | str], held_out_names: Iterable[str] = (), spl
 def shared_ngrams(
     held_out: Sequence[Document], training: Iterable[Document], n: int = 13
 ) -> dict[str, tuple[float, str]]:
-    """For each held-out document, the share of its word n-grams found in training, and the document that shares most."""
+    """For each held-out document, the share of its word n-grams found in training, and who shares most."""
     grams = {document.name: set(_ngrams(document.text, n)) for document in held_out}
     seen: dict[str, set[tuple[str, ...]]] = {name: set() for name in grams}
     worst = dict.fromkeys(grams, (0, ""))

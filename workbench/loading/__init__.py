@@ -1,0 +1,1 @@
+"""From checkpoint files to a model on its devices, tensor by tensor, and back."""

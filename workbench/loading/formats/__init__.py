@@ -1,0 +1,1 @@
+"""The checkpoint formats, one a file; each file ends in FORMAT."""

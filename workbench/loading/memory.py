@@ -1,0 +1,197 @@
+"""What a model will need and what the machine has, before anything is loaded."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+from torch import nn
+
+from workbench.errors import BadRequest
+from workbench.gptj.config import GPTJConfig
+from workbench.gptj.model import GPTJForCausalLM
+from workbench.loading.precision import Precision, named, precisions, rest_dtype
+
+GPT_J_6B_PARAMETERS = 6_050_882_784
+UNLIMITED_BYTES = 2**60
+"""Control groups write a number beyond any machine where there is no limit."""
+
+
+@dataclass(frozen=True)
+class MemoryPlan:
+    """What a model needs in one precision, beside what is free."""
+
+    parameters: int
+    weights_bytes: int
+    kv_cache_bytes_per_stream: int
+    """Keys and values of one stream that fills the context."""
+    streams: int
+    context: int
+    total_bytes: int
+    """The weights, and the cache of all streams."""
+    available_bytes: int
+    fits: bool
+    advice: str
+    """One or two sentences fit to be shown: what is needed, what is there, what to choose instead."""
+    alternatives: tuple[tuple[str, int, bool], ...]
+    """The other precisions: (name, total bytes, whether it fits)."""
+
+
+def plan_memory(
+    config: GPTJConfig,
+    precision: str,
+    streams: int = 1,
+    context: int | None = None,
+    available_bytes: int | None = None,
+    cls: type[nn.Module] = GPTJForCausalLM,
+) -> MemoryPlan:
+    """The memory plan of a model that is not loaded yet.
+
+    Args:
+        context: tokens a stream may hold; None takes the model's whole context.
+        available_bytes: None asks the device that a load without a device_map would use.
+
+    Raises:
+        BadRequest: an unknown precision, or streams or context out of range.
+    """
+    context = config.n_positions if context is None else context
+    _check_load(config, precision, streams, context)
+    shapes = parameter_shapes(cls, config)
+    available = available_memory_bytes(default_device()) if available_bytes is None else available_bytes
+    table = precisions()
+    weights = {name: weights_bytes(shapes, other, rest_dtype(other)) for name, other in table.items()}
+    totals = {name: weights[name] + streams * kv_cache_bytes(config, table[name], context) for name in table}
+    parameters = sum(_product(shape) for shape in shapes.values())
+    alternatives = tuple((name, total, total <= available) for name, total in totals.items() if name != precision)
+    cache = kv_cache_bytes(config, table[precision], context)
+    fitting = [f"{name} ({size_text(weights[name])})" for name, _, fits in alternatives if fits]
+    return MemoryPlan(
+        parameters=parameters,
+        weights_bytes=weights[precision],
+        kv_cache_bytes_per_stream=cache,
+        streams=streams,
+        context=context,
+        total_bytes=totals[precision],
+        available_bytes=available,
+        fits=totals[precision] <= available,
+        advice=_advice(parameters, precision, weights[precision], cache, streams, available, fitting),
+        alternatives=alternatives,
+    )
+
+
+def kv_cache_bytes(config: GPTJConfig, precision: Precision, tokens: int) -> int:
+    """Keys and values of so many tokens, in the type of the activations."""
+    return 2 * config.n_layer * config.n_embd * rest_dtype(precision).itemsize * tokens
+
+
+def weights_bytes(shapes: Mapping[str, tuple[int, ...]], precision: Precision, dtype: torch.dtype) -> int:
+    """What the parameters weigh; `dtype` is that of the float ones."""
+    return sum(precision.bytes(name, shape, dtype) for name, shape in shapes.items())
+
+
+def parameter_shapes(cls: type[nn.Module], config: GPTJConfig) -> dict[str, tuple[int, ...]]:
+    """The parameters of a model that takes no memory; shared ones once."""
+    with torch.device("meta"):
+        model = cls(config)
+    return {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+
+
+def default_device() -> torch.device:
+    """Where a model goes when nobody says: the first GPU, or else the CPU."""
+    return torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+
+
+def available_memory_bytes(device: torch.device | None = None) -> int:
+    """Free memory of a device; for the CPU (None) the machine's or the container's, whichever is less."""
+    if device is not None and device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    machine = int(psutil.virtual_memory().available)
+    return min([machine, *control_group_free_bytes()])
+
+
+def control_group_free_bytes(own: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> list[int]:
+    """What is free under each memory limit of this process's control groups (versions 1 and 2) and their parents.
+
+    Containers see the host's memory in /proc/meminfo; what they may use stands only here. Page cache that the kernel
+    takes back when memory is short (inactive_file) is not counted as used.
+    """
+    free: list[int] = []
+    for line in _read(own).splitlines():
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            roots = (mount, mount / "unified")
+            names = ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            roots = (mount / "memory", mount / controllers)
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+        else:
+            continue
+        for root in dict.fromkeys(roots):
+            parts = Path(path.lstrip("/")).parts
+            for depth in range(len(parts), -1, -1):
+                free += _free_under(root.joinpath(*parts[:depth]), *names)
+    return free
+
+
+def size_text(size: int) -> str:
+    """A size in bytes as a person reads it: 11.3 GiB, 31 MiB."""
+    return f"{size / 2**30:.1f} GiB" if size >= 2**30 / 10 else f"{size / 2**20:.0f} MiB"
+
+
+def model_text(parameters: int) -> str:
+    """What a model is called in a sentence."""
+    return "GPT-J-6B" if parameters == GPT_J_6B_PARAMETERS else f"This model ({parameters / 1e6:,.1f} M parameters)"
+
+
+def _check_load(config: GPTJConfig, precision: str, streams: int, context: int) -> None:
+    named(precision)
+    if not 1 <= context <= config.n_positions:
+        raise BadRequest(f"context must be from 1 to the model's n_positions={config.n_positions}; got {context}")
+    if streams < 1:
+        raise BadRequest(f"streams must be at least 1; got {streams}")
+
+
+def _free_under(group: Path, limit_name: str, usage_name: str, cache_name: str) -> list[int]:
+    limit, usage = _read(group / limit_name).strip(), _read(group / usage_name).strip()
+    if not limit.isdigit() or not usage.isdigit() or int(limit) >= UNLIMITED_BYTES:
+        return []
+    counts = dict(line.split(maxsplit=1) for line in _read(group / "memory.stat").splitlines() if " " in line)
+    used = max(0, int(usage) - int(counts.get(cache_name, 0)))
+    return [max(0, int(limit) - used)]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _advice(
+    parameters: int,
+    precision: str,
+    weights: int,
+    cache: int,
+    streams: int,
+    available: int,
+    fitting: list[str],
+) -> str:
+    needs = f"{model_text(parameters)} in {precision} needs {size_text(weights)} and {size_text(cache)} a stream"
+    stated = f"{needs}; this machine has {size_text(available)} free."
+    if weights + streams * cache <= available:
+        return f"{stated} It fits with {streams} stream{'s' if streams > 1 else ''} over the whole context."
+    ways = [" or ".join(fitting)] if fitting else []
+    if weights + cache // 8 <= available:
+        ways += ["fewer streams or a shorter context" if streams > 1 else "a shorter context"]
+    if ways:
+        return f"{stated} Choose {', or '.join(ways) if len(fitting) > 1 else ' or '.join(ways)}."
+    return f'{stated} No precision fits; offload to disk with device_map="auto" and an offload_folder.'
+
+
+def _product(shape: tuple[int, ...]) -> int:
+    count = 1
+    for size in shape:
+        count *= size
+    return count

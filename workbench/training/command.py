@@ -1,0 +1,134 @@
+"""The way of one training run: texts -> cleaned documents -> tokenizer -> tokens -> pretrain -> a checkpoint folder."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workbench.errors import BadRequest
+from workbench.gptj.config import GPTJConfig
+from workbench.loading.load import save_pretrained
+from workbench.loading.precision import named
+from workbench.published import GPTJForCausalLM
+from workbench.text.tokenizer import TOKENIZER_FILE, Tokenizer
+from workbench.training.corpus import Corpus, Document, pack, prepare, train_bpe
+from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress, pretrain, trained_model
+
+STATE_FOLDER = "training"
+"""Inside the run's folder: the resumable state and the log."""
+
+
+def _option(help_text: str, kind: type = int, default: Any = dataclasses.MISSING) -> Any:
+    return field(default=default, metadata={"help": help_text, "kind": kind})
+
+
+@dataclass(frozen=True)
+class TrainRequest:
+    """What `train lm` is asked for. The texts are cleaned as `training.corpus` says."""
+
+    texts: tuple[str, ...] = field(
+        metadata={"help": "folders, .txt, .jsonl or .tar.gz files to train on; one document a .txt file", "many": True}
+    )
+    out: str = _option("the checkpoint folder to write; give it again to continue", str)
+    held_out: tuple[str, ...] = field(
+        default_factory=tuple,
+        metadata={"help": "names of documents never trained on, for the validation curve", "many": True},
+    )
+    split: str | None = _option("take only the .jsonl rows of this split", str, None)
+    steps: int = _option("optimizer steps", int, 3000)
+    batch_size: int = _option("windows a step", int, 8)
+    context: int = _option("tokens a window, and the model's n_positions", int, 512)
+    learning_rate: float = _option("the peak", float, 2e-3)
+    vocab_size: int = _option("tokenizer entries", int, 5120)
+    n_embd: int = _option("model width", int, 256)
+    n_layer: int = _option("layers", int, 6)
+    n_head: int = _option("attention heads", int, 4)
+    rotary_dim: int = _option("rotated dimensions of a head", int, 32)
+    seed: int = _option("of weights and batches", int, 0)
+    precision: str = _option("float32, bfloat16 or float16: how the result is saved", str, "bfloat16")
+    max_shard_bytes: int = _option("largest weights file", int, 9_000_000)
+
+
+def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, Any]:
+    """Trains until the last step and writes the checkpoint; gives the final metrics and the folder.
+
+    Args:
+        note: takes a line of progress.
+
+    Raises:
+        BadRequest: the texts or a setting can't be used, or the folder holds a run with other settings.
+    """
+    dtype = named(request.precision).dtype
+    if dtype is None:
+        raise BadRequest(f"A model is trained in float; got precision={request.precision!r}.")
+    settings = PretrainSettings(
+        steps=request.steps, batch_size=request.batch_size, context=request.context,
+        learning_rate=request.learning_rate, seed=request.seed,
+    )  # fmt: skip
+    folder = Path(request.out)
+    corpus = prepare(request.texts, request.held_out, request.split)
+    note(f"{len(corpus.training)} documents to train on, {len(corpus.held_out)} held out, "
+         f"{sum(corpus.dropped_passages.values())} passages dropped")  # fmt: skip
+    tokenizer = _tokenizer(folder, corpus, request.vocab_size)
+    config = _config(request, tokenizer)
+    tokens = pack(tokenizer, corpus.training)
+    note(f"{len(tokens):,} tokens; {settings.steps} steps of {settings.batch_size * settings.context:,}")
+    progress: TrainProgress | None = None
+    validation: float | None = None
+    for progress in pretrain(config, tokens, _held_out(tokenizer, corpus.held_out), settings, folder / STATE_FOLDER):
+        validation = progress.bits_per_byte if progress.bits_per_byte is not None else validation
+        if progress.step % 20 == 0 or progress.bits_per_byte is not None:
+            note(progress_line(progress))
+    model = GPTJForCausalLM(config)
+    model.load_state_dict(trained_model(config, folder / STATE_FOLDER).state_dict())
+    save_pretrained(model.to(dtype).eval(), folder, request.max_shard_bytes)
+    return {
+        "folder": str(folder),
+        "steps": settings.steps,
+        "tokens": settings.steps * settings.batch_size * settings.context,
+        "parameters": sum(weight.numel() for weight in model.parameters()),
+        "loss": None if progress is None else progress.loss,
+        "bits_per_byte": validation,
+        "seconds": None if progress is None else progress.seconds,
+    }
+
+
+def progress_line(progress: TrainProgress) -> str:
+    """One line a person can follow."""
+    score = "" if progress.bits_per_byte is None else f"  held-out {progress.bits_per_byte:.4f} bits/byte"
+    return (
+        f"step {progress.step:>6}/{progress.steps}  loss {progress.loss:.3f}{score}  "
+        f"{progress.tokens_per_second:,.0f} tokens/s  {progress.seconds_left / 60:.0f} min left"
+    )
+
+
+def _tokenizer(folder: Path, corpus: Corpus, vocab_size: int) -> Tokenizer:
+    """The run's own tokenizer: trained once, then read again, so that a resumed run has the same ids."""
+    if (folder / TOKENIZER_FILE).exists():
+        return Tokenizer.from_folder(folder)
+    tokenizer = Tokenizer(train_bpe((document.text for document in corpus.training), vocab_size))
+    tokenizer.save(folder)
+    return tokenizer
+
+
+def _config(request: TrainRequest, tokenizer: Tokenizer) -> GPTJConfig:
+    try:
+        return GPTJConfig(
+            vocab_size=tokenizer.size,
+            n_positions=request.context,
+            n_embd=request.n_embd,
+            n_layer=request.n_layer,
+            n_head=request.n_head,
+            rotary_dim=request.rotary_dim,
+            bos_token_id=tokenizer.eos_id,
+            eos_token_id=tokenizer.eos_id,
+        )
+    except ValueError as error:
+        raise BadRequest(f"No model can have this shape: {error}.") from error
+
+
+def _held_out(tokenizer: Tokenizer, documents: Sequence[Document]) -> HeldOut | None:
+    if not documents:
+        return None
+    return HeldOut(pack(tokenizer, documents), sum(len(document.text.encode()) for document in documents))
