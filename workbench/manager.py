@@ -1,6 +1,7 @@
 """Loads each model once and keeps it for everybody: plan, load, lease, unload, within a memory budget."""
 
 import gc
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -11,12 +12,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from workbench.engine.engine import Engine
+from workbench.engine.engine import Engine, cpu_threads_for
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.checkpoint import find_weights
 from workbench.loading.config_file import read_config
 from workbench.loading.load import LoadProgress, load_model
-from workbench.loading.memory import MemoryPlan, available_memory_bytes, plan_memory
+from workbench.loading.memory import MemoryPlan, available_memory_bytes, parameter_shapes, plan_memory
 from workbench.loading.names import LoadReport
 from workbench.loading.placement import DeviceMap, MaxMemory
 from workbench.loading.precision import choose
@@ -95,6 +96,7 @@ class ModelManager:
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._residents: dict[ModelSpec, _Resident] = {}
+        self._cpu_threads = torch.get_num_threads()
 
     def known(self) -> list[str]:
         """Checkpoints that can be named without a path: the demo."""
@@ -221,6 +223,8 @@ class ModelManager:
 
     def _load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         began = time.monotonic()
+        # A thread begins with the number that the last engine set for itself; a load takes all.
+        torch.set_num_threads(self._cpu_threads)
         folder = self._folder(spec)
         tokenizer = Tokenizer.from_folder(folder)
         model, report = load_model(
@@ -242,7 +246,12 @@ class ModelManager:
             leases=0,
             report=report,
         )
-        engine = Engine(model, known_tokens=tokenizer.size, max_rows=self._max_streams)
+        engine = Engine(
+            model,
+            known_tokens=tokenizer.size,
+            max_rows=self._max_streams,
+            cpu_threads=cpu_threads_for(model, self._cpu_threads),
+        )
         return _Resident(shown, LanguageModel(engine, tokenizer, spec.checkpoint), last_used=time.monotonic())
 
     def _admit(self, spec: ModelSpec, resident: _Resident) -> None:
@@ -258,11 +267,18 @@ def own_precision(folder: Path) -> str:
 
 def parts_of(model: GPTJForCausalLM) -> list[Part]:
     """The parts of a model: embedding, each block, last LayerNorm, head."""
-    names = ["transformer.wte", *(f"transformer.h.{i}" for i in range(model.config.n_layer)), "transformer.ln_f", "lm_head"]
-    return [_part(name, model.get_submodule(name), model.hf_device_map) for name in names]
+    blocks = [f"transformer.h.{layer}" for layer in range(model.config.n_layer)]
+    # Counted from the shapes that the configuration asks for: four-bit weights pack two parameters into one element.
+    shapes = parameter_shapes(GPTJForCausalLM, model.config)
+    devices: Mapping[str, int | str] = model.hf_device_map  # type: ignore[assignment]
+    parts = []
+    for name in ["transformer.wte", *blocks, "transformer.ln_f", "lm_head"]:
+        parameters = sum(math.prod(shape) for weight, shape in shapes.items() if weight.startswith(name + "."))
+        parts.append(_part(name, parameters, model.get_submodule(name), devices))
+    return parts
 
 
-def _part(name: str, module: nn.Module, devices: Mapping[str, int | str]) -> Part:
+def _part(name: str, parameters: int, module: nn.Module, devices: Mapping[str, int | str]) -> Part:
     weights = list(module.parameters())
     dtypes = dict.fromkeys(str(weight.dtype).removeprefix("torch.") for weight in weights)
     places = dict.fromkeys(
@@ -271,7 +287,7 @@ def _part(name: str, module: nn.Module, devices: Mapping[str, int | str]) -> Par
     )
     return Part(
         name=name,
-        parameters=sum(weight.numel() for weight in weights),
+        parameters=parameters,
         bytes=sum(weight.numel() * weight.element_size() for weight in weights),
         dtype=" + ".join(dtypes),
         device=" + ".join(places),

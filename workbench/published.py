@@ -3,7 +3,9 @@
 The network itself needs only torch; these thin classes add `from_pretrained`, `save_pretrained` and `generate`.
 """
 
+import os
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -13,7 +15,9 @@ from workbench.engine.jobs import Beams, Decode, Decoded, Sampling
 from workbench.gptj import heads, model
 from workbench.gptj.config import GPTJConfig
 from workbench.loading.load import from_pretrained, save_pretrained
+from workbench.loading.placement import DeviceMap, MaxMemory
 from workbench.loading.source import resolve
+from workbench.loading.write import SHARD_BYTES
 from workbench.text import tokenizer
 
 __all__ = [
@@ -29,46 +33,58 @@ DEFAULT_MAX_LENGTH = 20
 """As published: tokens of prompt and continuation together when no length is given."""
 
 
-class GPTJModel(model.GPTJModel):
+class Pretrained:
+    """The two methods that the published page gives every model class."""
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        folder_or_hub_id: str | os.PathLike[str],
+        revision: str | None = None,
+        dtype: torch.dtype | str | None = None,
+        precision: str | None = None,
+        device_map: DeviceMap | None = None,
+        max_memory: MaxMemory | None = None,
+        offload_folder: str | Path | None = None,
+    ) -> Self:
+        """A model in evaluation mode; the arguments and errors are those of `loading.load.from_pretrained`."""
+        return from_pretrained(
+            cls, folder_or_hub_id, revision, dtype, precision, device_map, max_memory, offload_folder  # type: ignore[type-var]
+        )
+
+    def save_pretrained(self, folder: str | os.PathLike[str], max_shard_bytes: int = SHARD_BYTES) -> None:
+        """Writes config.json and safetensors files; see `loading.load.save_pretrained`."""
+        save_pretrained(self, folder, max_shard_bytes)  # type: ignore[arg-type]
+
+
+class GPTJModel(model.GPTJModel, Pretrained):
     """The trunk without a head."""
 
-    from_pretrained = classmethod(from_pretrained)
-    save_pretrained = save_pretrained
 
-
-class GPTJForSequenceClassification(heads.GPTJForSequenceClassification):
+class GPTJForSequenceClassification(heads.GPTJForSequenceClassification, Pretrained):
     """The trunk with a sequence classification head."""
 
-    from_pretrained = classmethod(from_pretrained)
-    save_pretrained = save_pretrained
 
-
-class GPTJForQuestionAnswering(heads.GPTJForQuestionAnswering):
+class GPTJForQuestionAnswering(heads.GPTJForQuestionAnswering, Pretrained):
     """The trunk with a span head for extractive question answering."""
-
-    from_pretrained = classmethod(from_pretrained)
-    save_pretrained = save_pretrained
 
 
 class Tokenizer(tokenizer.Tokenizer):
     """The tokenizer of a folder or a Hub repository."""
 
     @classmethod
-    def from_pretrained(cls, folder_or_hub_id: str | Path, revision: str | None = None) -> "Tokenizer":
+    def from_pretrained(cls, folder_or_hub_id: str | os.PathLike[str], revision: str | None = None) -> Self:
         """Reads tokenizer.json, or vocab.json with merges.txt.
 
         Raises:
             CheckpointNotFound: there is no such folder or repository.
             BadCheckpoint: a tokenizer file is missing or broken.
         """
-        return cls.from_folder(resolve(str(folder_or_hub_id), revision))
+        return cls.from_folder(resolve(folder_or_hub_id, revision))
 
 
-class GPTJForCausalLM(model.GPTJForCausalLM):
+class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
     """The trunk with a language-model head."""
-
-    from_pretrained = classmethod(from_pretrained)
-    save_pretrained = save_pretrained
 
     def generate(
         self,

@@ -19,8 +19,9 @@ EngineWork = DecodeWork | BeamWork | ScoreWork | ReadWork
 
 CHUNK_BUDGET_FLOP = 2e11
 """Work of one prefill chunk on a CPU: about a second on two cores, so Stop and other streams never wait long."""
-LARGEST_CHUNK_TOKENS = 512
+SMALLEST_CHUNK_TOKENS, LARGEST_CHUNK_TOKENS = 16, 512
 ROW_BLOCK = 8
+SMALL_MODEL_PARAMETERS = 50_000_000
 
 
 class Engine:
@@ -35,6 +36,7 @@ class Engine:
         max_rows: streams decoding at a time.
         max_waiting: jobs waiting before newcomers are refused.
         threaded: False runs jobs only inside `run_until_idle`.
+        cpu_threads: of the engine's thread; None leaves PyTorch's own number.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Engine:
         max_rows: int = 16,
         max_waiting: int = 256,
         threaded: bool = True,
+        cpu_threads: int | None = None,
     ):
         self.served = Served(
             model=model,
@@ -56,6 +59,7 @@ class Engine:
         self._scheduler: Scheduler[EngineWork] = Scheduler(max_rows, max_waiting)
         self._lock = threading.Condition()
         self._closed = False
+        self._cpu_threads = cpu_threads
         self.steps = 0
         """Forward passes so far."""
         self._thread = threading.Thread(target=self._serve, name="engine", daemon=True) if threaded else None
@@ -125,6 +129,8 @@ class Engine:
 
     @torch.inference_mode()
     def _serve(self) -> None:
+        if self._cpu_threads is not None:
+            torch.set_num_threads(self._cpu_threads)
         while True:
             with self._lock:
                 self._lock.wait_for(lambda: self._closed or not self._scheduler.idle)
@@ -176,6 +182,11 @@ class Engine:
         work.handle.fail(error)
 
 
+def cpu_threads_for(model: GPTJForCausalLM, available: int) -> int:
+    """How many CPU threads serve a model best: a small one loses more to waiting for threads than they bring."""
+    return available if block_parameters(model) >= SMALL_MODEL_PARAMETERS else 1
+
+
 def row_block(model: GPTJForCausalLM) -> int:
     """Rows of a decoding step: a fixed number for float weights, so that company changes no bit of a stream.
 
@@ -188,8 +199,11 @@ def chunk_tokens(model: GPTJForCausalLM) -> int:
     """Tokens a prefill chunk: a power of two that depends on the model and device alone, never on the load."""
     if model.transformer.wte.weight.device.type != "cpu":
         return LARGEST_CHUNK_TOKENS
-    # Counted from the configuration: four-bit weights pack two parameters into one element.
+    fitting = int(CHUNK_BUDGET_FLOP / (2 * block_parameters(model)))
+    return max(SMALLEST_CHUNK_TOKENS, min(LARGEST_CHUNK_TOKENS, 2 ** fitting.bit_length() // 2))
+
+
+def block_parameters(model: GPTJForCausalLM) -> int:
+    """Parameters of the blocks' matrices, from the configuration: four-bit weights pack two into one element."""
     c = model.config
-    parameters = c.n_layer * (4 * c.n_embd**2 + 2 * c.n_embd * c.inner_width)
-    fitting = int(CHUNK_BUDGET_FLOP / (2 * parameters))
-    return max(16, min(LARGEST_CHUNK_TOKENS, 2 ** (fitting.bit_length() - 1))) if fitting else 16
+    return c.n_layer * (4 * c.n_embd**2 + 2 * c.n_embd * c.inner_width)

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Handle, Score, Token
@@ -45,7 +45,7 @@ class LanguageModel:
             pass
         return answer
 
-    def stream(self, request: Generate) -> Iterator[Generated]:
+    def stream(self, request: Generate) -> Generator[Generated, None, None]:
         """The continuation as it grows: a snapshot a token, the last one with a finish reason.
 
         Closing the iterator stops the computation on the engine's next step.
