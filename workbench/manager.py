@@ -1,24 +1,23 @@
 """Loads each model once and keeps it for everybody: plan, load, lease, unload, within a memory budget."""
 
 import gc
-import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
-from torch import nn
 
 from workbench.engine.engine import Engine, cpu_threads_for
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.checkpoint import find_weights
 from workbench.loading.config_file import read_config
 from workbench.loading.load import LoadProgress, load_model
-from workbench.loading.memory import MemoryPlan, available_memory_bytes, parameter_shapes, plan_memory
+from workbench.loading.memory import MemoryPlan, available_memory_bytes, plan_memory
 from workbench.loading.names import LoadReport
+from workbench.loading.parts import Part, parts_of
 from workbench.loading.placement import DeviceMap, MaxMemory
 from workbench.loading.precision import choose
 from workbench.loading.source import resolve
@@ -41,17 +40,6 @@ class ModelSpec:
     """None: the folder's own."""
     device_map: DeviceMap | None = field(default=None, hash=False)
     max_memory: MaxMemory | None = field(default=None, hash=False)
-
-
-@dataclass(frozen=True)
-class Part:
-    """A part of a loaded model: where it is and what it weighs."""
-
-    name: str
-    parameters: int
-    bytes: int
-    dtype: str
-    device: str
 
 
 @dataclass(frozen=True)
@@ -163,7 +151,9 @@ class ModelManager:
             if resident is None:
                 return
             if resident.leases:
-                raise Busy(f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait for their end.")
+                raise Busy(
+                    f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait for their end."
+                )
             del self._residents[spec]
         _free(resident)
 
@@ -210,16 +200,15 @@ class ModelManager:
             return []
         with self._lock:
             idle = sorted((r for r in self._residents.values() if not r.leases), key=lambda r: r.last_used)
-        if sum(resident.shown.weights_bytes for resident in idle) < missing:
-            raise NotEnoughMemory(plan.advice)
-        evicted = []
-        for resident in idle:
-            if missing <= 0:
-                break
-            self.unload(resident.shown.spec)
-            evicted.append(resident.shown.spec)
-            missing -= resident.shown.weights_bytes
-        return evicted
+            if sum(resident.shown.weights_bytes for resident in idle) < missing:
+                raise NotEnoughMemory(plan.advice)
+            leaving: list[_Resident] = []
+            while missing > 0:
+                leaving.append(self._residents.pop(idle[len(leaving)].shown.spec))
+                missing -= leaving[-1].shown.weights_bytes
+        for resident in leaving:
+            _free(resident)
+        return [resident.shown.spec for resident in leaving]
 
     def _load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         began = time.monotonic()
@@ -263,35 +252,6 @@ def own_precision(folder: Path) -> str:
     """The precision a checkpoint folder is loaded in when none is asked for."""
     chosen_format, weights = find_weights(folder)
     return choose(chosen_format.open(weights).tensors, None, None).precision.name
-
-
-def parts_of(model: GPTJForCausalLM) -> list[Part]:
-    """The parts of a model: embedding, each block, last LayerNorm, head."""
-    blocks = [f"transformer.h.{layer}" for layer in range(model.config.n_layer)]
-    # Counted from the shapes that the configuration asks for: four-bit weights pack two parameters into one element.
-    shapes = parameter_shapes(GPTJForCausalLM, model.config)
-    devices: Mapping[str, int | str] = model.hf_device_map  # type: ignore[assignment]
-    parts = []
-    for name in ["transformer.wte", *blocks, "transformer.ln_f", "lm_head"]:
-        parameters = sum(math.prod(shape) for weight, shape in shapes.items() if weight.startswith(name + "."))
-        parts.append(_part(name, parameters, model.get_submodule(name), devices))
-    return parts
-
-
-def _part(name: str, parameters: int, module: nn.Module, devices: Mapping[str, int | str]) -> Part:
-    weights = list(module.parameters())
-    dtypes = dict.fromkeys(str(weight.dtype).removeprefix("torch.") for weight in weights)
-    places = dict.fromkeys(
-        str(weight.device) if not weight.is_meta else f"offloaded to {devices.get(name, devices.get('', 'CPU'))}"
-        for weight in weights
-    )
-    return Part(
-        name=name,
-        parameters=parameters,
-        bytes=sum(weight.numel() * weight.element_size() for weight in weights),
-        dtype=" + ".join(dtypes),
-        device=" + ".join(places),
-    )
 
 
 def _with_leases(resident: _Resident) -> LoadedModel:

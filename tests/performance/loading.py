@@ -1,4 +1,4 @@
-"""What loading costs in memory: `python -m tests.performance.loading --scratch FOLDER`, by hand; about 3 minutes.
+"""What loading costs in memory: `python -m tests.performance.loading --scratch FOLDER`, by hand; 3 minutes or more.
 
 Makes a checkpoint as wide as GPT-J-6B with 4 of its 28 layers (random weights, about 2.4 GB in bfloat16), loads it
 in fresh processes in several ways, and prints one JSON document: the loaded bytes, the peak resident memory of the

@@ -12,7 +12,7 @@ from workbench.collect import collect
 from workbench.errors import BadCheckpoint
 from workbench.loading import formats
 
-PIECE_BYTES = 8 * 2**20
+PIECE_BYTES = 4 * 2**20
 """How much of a tensor is in the air while it is read: small beside any model, large beside a disk's block."""
 
 ROWS_STEP = 64

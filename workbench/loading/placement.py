@@ -82,7 +82,8 @@ def place(
     _check_room(placement, sizes, precision, None if automatic else max_memory)
     if DISK not in devices.values():
         return placement
-    return Placement(devices, _own_folder(Path(offload_folder or "")))
+    on_disk = sum(size for name, size in sizes.items() if placement.device_of(name) == DISK)
+    return Placement(devices, _own_folder(Path(offload_folder or ""), on_disk))
 
 
 class DiskParts:
@@ -136,10 +137,16 @@ def stored_values(model: nn.Module, name: str) -> torch.Tensor:
     return found
 
 
-def _own_folder(offload_folder: Path) -> Path:
+def _own_folder(offload_folder: Path, needed: int) -> Path:
     """A new folder inside the caller's: two models that shared one would read each other's weights."""
     try:
         offload_folder.mkdir(parents=True, exist_ok=True)
+        # The files are mapped while they are written: a full disk would end the process, not raise.
+        free = shutil.disk_usage(offload_folder).free
+        if needed > free:
+            raise NotEnoughMemory(
+                f"offload_folder {offload_folder} needs {size_text(needed)}, and its disk has {size_text(free)} free."
+            )
         return Path(tempfile.mkdtemp(prefix="offload-", dir=offload_folder))
     except OSError as error:
         raise BadRequest(f"offload_folder {offload_folder} can't be written ({error.strerror or error})") from error

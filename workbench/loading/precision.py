@@ -140,7 +140,7 @@ def choose(tensors: Mapping[str, TensorInfo], precision: str | None, dtype: torc
 
 
 def saved_precision(tensors: Mapping[str, TensorInfo]) -> Precision | None:
-    """The quantised precision in which a folder was saved; None for float weights. The tensors tell, not config.json."""
+    """The quantised precision in which a folder was saved, as its tensors tell; None for float weights."""
     for precision in precisions().values():
         if precision.matrices is not None and any(name.endswith(precision.matrices.marker) for name in tensors):
             return precision

@@ -55,7 +55,7 @@ def _from_hub(hub_id: str, revision: str | None) -> Path:
     try:
         # One bounded question first: the download itself would try again and again without a word.
         info = huggingface_hub.HfApi().model_info(hub_id, revision=revision, timeout=CONNECT_SECONDS)
-        files = {sibling.rfilename for sibling in info.siblings or []}
+        files = {sibling.rfilename for sibling in info.siblings or [] if "/" not in sibling.rfilename}
         weights = SAFETENSORS if any(file.endswith(".safetensors") for file in files) else PICKLES
         found = huggingface_hub.snapshot_download(
             hub_id, revision=revision, allow_patterns=[*SMALL_FILES, *weights], ignore_patterns=["*/*"]

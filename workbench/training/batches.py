@@ -1,4 +1,4 @@
-"""Which tokens a training step sees: a pure function of seed and step, so that a resumed run sees what it would have seen."""
+"""Which tokens a training step sees: a function of seed and step alone, the same before and after a stop."""
 
 from dataclasses import dataclass
 

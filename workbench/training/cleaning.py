@@ -3,11 +3,16 @@
 import re
 import unicodedata
 
-# Slurs and figures of ridicule of a century ago; a paragraph that holds one is left out as a whole.
+# Slurs of a century ago; a paragraph that holds one is left out as a whole.
 SLURS = re.compile(
-    r"""(?ix) \b (?: redskin s? | injun s? | squaw s? | papoose s? | mamm(?:y|ies) | negro (?:es)? | negress (?:es)?
-    | nigger \w* | dark(?:y|ies|ey|eys) | pi(?:ck|cc)anin+(?:y|ies) | blackamoor s? | hottentot s? | massa | sambo
-    | g[yi]ps(?:y|ies|ying|ied) | chinam[ae]n | japs? | jew (?:s|ess|ish)? | half-breed s? | kaffir s?
+    r"""(?ix) \b (?: redskin s? | injun s? | squaw s? | papoose s? | mamm(?:y|ies) | negress (?:es)?
+    | nigger \w* | dark(?:y|ies|ey|eys) | pi(?:ck|cc)anin+(?:y|ies) | blackamoor s? | massa | sambo
+    | chinam[ae]n | japs? | half-breed s? | kaffir s?
+    ) \b"""
+)
+# People of whom these books know little but ridicule and fear: a model this small would learn nothing else of them.
+PEOPLE = re.compile(
+    r"""(?ix) \b (?: negro (?:es)? | hottentot s? | g[yi]ps(?:y|ies|ying|ied) | jew (?:s|ess|ish)?
     | colou?red \s+ (?:man|men|woman|women|boys?|girls?|gals?|lady|ladies|people|folks?|persons?|fellow)
     | colou?red \s+ (?:cook|maid|porters?|waiters?|servants?)
     ) \b"""
@@ -54,6 +59,6 @@ def drop_passages(text: str) -> tuple[str, int]:
 
 def _unwanted(paragraph: str) -> bool:
     """Whether a paragraph is one to leave out."""
-    if SLURS.search(paragraph) or MOCKED_SPEECH.search(paragraph) or EDITORIAL.search(paragraph):
+    if any(pattern.search(paragraph) for pattern in (SLURS, PEOPLE, MOCKED_SPEECH, EDITORIAL)):
         return True
     return len(DIALECT.findall(paragraph)) >= 2

@@ -46,6 +46,7 @@ class TrainRequest:
     n_head: int = _option("attention heads", int, 4)
     rotary_dim: int = _option("rotated dimensions of a head", int, 32)
     seed: int = _option("of weights and batches", int, 0)
+    save_every: int = _option("steps between saved states: what a kill costs at most", int, 100)
     precision: str = _option("float32, bfloat16 or float16: how the result is saved", str, "bfloat16")
     max_shard_bytes: int = _option("largest weights file", int, 9_000_000)
 
@@ -64,9 +65,11 @@ def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, An
         raise BadRequest(f"A model is trained in float; got precision={request.precision!r}.")
     settings = PretrainSettings(
         steps=request.steps, batch_size=request.batch_size, context=request.context,
-        learning_rate=request.learning_rate, seed=request.seed,
+        learning_rate=request.learning_rate, seed=request.seed, save_every=request.save_every,
     )  # fmt: skip
     folder = Path(request.out)
+    if folder.exists() and not folder.is_dir():
+        raise BadRequest(f"{folder} is a file. Give a folder to write the checkpoint to.")
     corpus = prepare(request.texts, request.held_out, request.split)
     note(f"{len(corpus.training)} documents to train on, {len(corpus.held_out)} held out, "
          f"{sum(corpus.dropped_passages.values())} passages dropped")  # fmt: skip
@@ -106,7 +109,13 @@ def progress_line(progress: TrainProgress) -> str:
 def _tokenizer(folder: Path, corpus: Corpus, vocab_size: int) -> Tokenizer:
     """The run's own tokenizer: trained once, then read again, so that a resumed run has the same ids."""
     if (folder / TOKENIZER_FILE).exists():
-        return Tokenizer.from_folder(folder)
+        tokenizer = Tokenizer.from_folder(folder)
+        if tokenizer.size != vocab_size:
+            raise BadRequest(
+                f"{folder} holds a tokenizer of {tokenizer.size} entries, and vocab_size is {vocab_size}. "
+                "Give the same number, or choose another folder."
+            )
+        return tokenizer
     tokenizer = Tokenizer(train_bpe((document.text for document in corpus.training), vocab_size))
     tokenizer.save(folder)
     return tokenizer

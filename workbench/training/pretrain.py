@@ -9,6 +9,7 @@ import json
 import math
 import os
 import time
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,13 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.errors import BadRequest
+from workbench.errors import BadRequest, NumericalFailure
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.training.batches import Windows
 
 STATE_FILE = "training-state.pt"
 LOG_FILE = "training-log.jsonl"
+LARGEST_SEED = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ class PretrainSettings:
         for name in ("steps", "batch_size", "context", "validate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise BadRequest(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise BadRequest(f"seed must be from 0 to {LARGEST_SEED}; got {self.seed}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
             raise BadRequest(f"learning_rate must be a number above 0; got {self.learning_rate}")
 
@@ -102,10 +106,11 @@ def pretrain(
     `trained_model` gives it.
 
     Raises:
-        BadRequest: the text is too short, or the folder holds a run with other settings.
+        BadRequest: the text is too short, or the folder holds a run with other settings or another text.
+        NumericalFailure: the loss is not finite any more.
     """
-    run = _Run(config, settings, folder)
     windows = Windows(tokens, settings.context, settings.batch_size, settings.seed)
+    run = _Run(config, settings, zlib.crc32(tokens.tobytes()), folder)
     started = time.monotonic() - run.seconds
     try:
         while run.step < settings.steps:
@@ -148,9 +153,7 @@ def bits_per_byte(model: GPTJForCausalLM, held_out: HeldOut, context: int, batch
             for group in _same_length(rows):
                 logits = model(group[:, :-1], use_cache=False).logits
                 targets = group[:, 1:].flatten()
-                nats += torch.nn.functional.cross_entropy(
-                    logits.float().flatten(0, 1), targets, reduction="sum"
-                ).item()
+                nats += torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), targets, reduction="sum").item()
     model.train(was_training)
     return nats / math.log(2) / held_out.bytes
 
@@ -168,9 +171,11 @@ def _read_state(folder: Path) -> dict[str, Any]:
 class _Run:
     """A model, its optimizer and where they stand, in memory and on disk."""
 
-    def __init__(self, config: GPTJConfig, settings: PretrainSettings, folder: Path):
+    def __init__(self, config: GPTJConfig, settings: PretrainSettings, text_checksum: int, folder: Path):
         self.folder, self.settings, self.step, self.seconds = folder, settings, 0, 0.0
-        self._names = json.dumps([config.to_dict(), dataclasses.asdict(settings)], sort_keys=True)
+        self._names = json.dumps([config.to_dict(), dataclasses.asdict(settings), text_checksum], sort_keys=True)
+        self._whole = True
+        """Whether model, optimizer and step belong together; not while the optimizer writes."""
         torch.manual_seed(settings.seed)
         self.model = GPTJForCausalLM(config).train()
         self.optimizer = torch.optim.AdamW(_decay_groups(self.model, settings.weight_decay), betas=(0.9, 0.95))
@@ -185,11 +190,18 @@ class _Run:
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = self.model(batch[:, :-1], use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+        if not torch.isfinite(loss):
+            raise NumericalFailure(
+                f"The loss of step {self.step + 1} is {loss.item()}. Choose a smaller learning rate than "
+                f"{self.settings.learning_rate:g} and a new folder."
+            )
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
+        self._whole = False
         self.optimizer.step()
         self.step += 1
+        self._whole = True
         return loss.item()
 
     def log(self, progress: TrainProgress) -> None:
@@ -199,7 +211,12 @@ class _Run:
                 log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
 
     def save(self) -> None:
-        """Writes the state beside the old one, then puts it in its place: never half-written."""
+        """Writes the state beside the old one, then puts it in its place: never half-written.
+
+        An interruption in the middle of the optimizer's step leaves the state of the last save.
+        """
+        if not self._whole:
+            return
         state = {
             "names": self._names,
             "step": self.step,
@@ -215,8 +232,8 @@ class _Run:
         state = _read_state(self.folder)
         if state["names"] != self._names:
             raise BadRequest(
-                f"{self.folder} holds a training run with other settings. "
-                "Continue it with the same settings, or choose another folder."
+                f"{self.folder} holds a training run with other settings or another text. "
+                "Continue it with the same ones, or choose another folder."
             )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])

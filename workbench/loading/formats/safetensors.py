@@ -69,12 +69,16 @@ class SafetensorsCheckpoint:
         row_bytes = info.bytes // rows
         step = rows_a_piece(info.shape, info.dtype.itemsize)
         buffer = torch.empty(min(step, rows) * row_bytes, dtype=torch.uint8)
-        with extent.path.open("rb", buffering=0) as file:
-            file.seek(extent.begin)
-            for start in range(0, rows, step):
-                part = buffer[: (min(rows, start + step) - start) * row_bytes]
-                _fill(file, part, info)
-                yield part.view(info.dtype)
+        try:
+            with extent.path.open("rb", buffering=0) as file:
+                file.seek(extent.begin)
+                for start in range(0, rows, step):
+                    part = buffer[: (min(rows, start + step) - start) * row_bytes]
+                    _fill(file, part, info)
+                    yield part.view(info.dtype)
+        except OSError as error:
+            reason = f"{name!r} can't be read any more ({error.strerror or error})"
+            raise BadCheckpoint(info.file, reason) from error
 
 
 def read_header(path: Path) -> tuple[dict[str, TensorInfo], dict[str, Extent]]:

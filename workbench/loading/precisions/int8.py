@@ -106,6 +106,8 @@ def _parameter(weights: torch.Tensor, scales: torch.Tensor) -> nn.Parameter:
 
 
 def _bitsandbytes() -> Any:
+    # On import it looks for an optional package of the Hub and warns that it is not there; it is not needed.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     try:
         return importlib.import_module("bitsandbytes")
     except ImportError as error:

@@ -6,6 +6,7 @@ a tenth of what the 4 bits save.
 
 import importlib
 import json
+import logging
 import math
 from typing import Any
 
@@ -18,7 +19,8 @@ from workbench.loading.precision import Precision, finite
 
 BLOCK = 64
 """Weights that share a scale."""
-SLICE = 2**18
+PACKED_ROWS = 32
+SLICE = 2**20
 """Weights quantised at once: the search for the nearest of 16 values needs 60 bytes a weight for a moment."""
 STATE = ".quant_state.bitsandbytes__nf4"
 
@@ -57,9 +59,7 @@ class Nf4Matrices:
         )
         if linear.bias is not None:
             new.bias = nn.Parameter(torch.empty(linear.out_features, dtype=dtype, device="meta"))
-        # On some CPUs the first forward would repack the weights and round the scales to bfloat16: what was loaded
-        # could not be saved again bit for bit, and matrices whose rows are no multiple of 32 would fail.
-        new.support_avx512bf16_for_cpu = False  # type: ignore[assignment]
+        _guard_packing(new)
         return new
 
     def companions(self, weight: str) -> tuple[str, ...]:
@@ -107,6 +107,35 @@ class Nf4Matrices:
         return _parameter(module, packed, scales.to(device), table.to(device), shape, dtype)  # type: ignore[arg-type]
 
 
+def _guard_packing(layer: nn.Module) -> None:
+    """Undoes, when the plain layout is needed, what the first forward on a CPU with AVX512-BF16 does to a layer.
+
+    There bitsandbytes repacks the weights and rounds the scales to bfloat16, a hundred times faster for one token. It
+    can't take the rounding back before saving, the packed product has no gradient, and odd sizes fail.
+    """
+    layer.support_avx512bf16_for_cpu = bool(  # type: ignore[assignment]
+        layer.support_avx512bf16_for_cpu
+        and layer.out_features % PACKED_ROWS == 0  # type: ignore[operator]
+        and layer.in_features % BLOCK == 0  # type: ignore[operator]
+    )
+    layer.register_state_dict_pre_hook(_unpack)
+    layer.register_forward_pre_hook(_unpack_for_gradients)
+
+
+def _unpack(layer: Any, *_: object) -> None:
+    """Restores the weights and the exact scales."""
+    state = layer.weight.quant_state
+    if getattr(state, "packing_format_for_cpu", False):
+        restore = _bitsandbytes().functional._convert_weight_packed_for_cpu_inverse
+        layer.weight.data, _state = restore(layer.weight.data, state)
+        state.absmax = layer.exact_scales
+
+
+def _unpack_for_gradients(layer: Any, inputs: tuple[torch.Tensor, ...]) -> None:
+    if torch.is_grad_enabled() and inputs[0].requires_grad:
+        _unpack(layer)
+
+
 def _check_size(checkpoint: Checkpoint, part: str, size: int | None, info: TensorInfo) -> None:
     found = checkpoint.tensors.get(part)
     if found is None:
@@ -128,6 +157,7 @@ def _parameter(
         absmax=scales, shape=torch.Size(shape), code=code, blocksize=BLOCK, quant_type="nf4", dtype=dtype
     )
     module.quant_state = state
+    module.exact_scales = scales
     made: nn.Parameter = bnb.nn.Params4bit(
         packed,
         requires_grad=False,
@@ -151,6 +181,8 @@ def _blocks(count: int) -> int:
 
 
 def _bitsandbytes() -> Any:
+    # On import it looks for an optional package of the Hub and warns that it is not there; it is not needed.
+    logging.getLogger("bitsandbytes.backends.cpu.ops").setLevel(logging.ERROR)
     try:
         return importlib.import_module("bitsandbytes")
     except ImportError as error:

@@ -1,0 +1,1 @@
+"""Tests of loading: from checkpoint files to a model and back."""

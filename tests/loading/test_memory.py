@@ -1,0 +1,148 @@
+"""The memory plan, and what the machine or its container has."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.loading.tiny import CLASSES, tiny_config, tiny_model
+from workbench.errors import BadRequest
+from workbench.gptj.config import GPTJConfig
+from workbench.loading.memory import (
+    GPT_J_6B_PARAMETERS,
+    available_memory_bytes,
+    control_group_free_bytes,
+    parameter_shapes,
+    plan_memory,
+    size_text,
+)
+from workbench.loading.precision import precisions
+
+GIB = 2**30
+
+
+def test_gpt_j_6b_has_its_published_number_of_parameters():
+    assert plan_memory(GPTJConfig(), "float16", available_bytes=0).parameters == 6_050_882_784 == GPT_J_6B_PARAMETERS
+
+
+@pytest.mark.parametrize(
+    ("precision", "gibibytes", "cache"),
+    [
+        ("float32", 22.54, 1.75),
+        ("float16", 11.27, 0.875),
+        ("bfloat16", 11.27, 0.875),
+        ("int8", 6.03, 0.875),
+        ("nf4", 3.73, 0.875),
+    ],
+)
+def test_gpt_j_6b_weighs_what_is_published(precision, gibibytes, cache):
+    plan = plan_memory(GPTJConfig(), precision, available_bytes=0)
+    assert plan.weights_bytes / GIB == pytest.approx(gibibytes, abs=0.02)
+    assert plan.kv_cache_bytes_per_stream / GIB == pytest.approx(cache)
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_the_parameters_of_every_class_are_counted_as_built(cls):
+    plan = plan_memory(tiny_config(), "float32", available_bytes=0, cls=cls)
+    assert plan.parameters == sum(parameter.numel() for parameter in tiny_model(cls).parameters())
+    assert plan.weights_bytes == 4 * plan.parameters
+
+
+def test_the_total_is_the_weights_and_every_streams_cache():
+    plan = plan_memory(GPTJConfig(), "float16", streams=3, context=100, available_bytes=2**40)
+    assert plan.kv_cache_bytes_per_stream == 100 * 458_752
+    assert plan.total_bytes == plan.weights_bytes + 3 * plan.kv_cache_bytes_per_stream
+    assert plan.fits and "It fits" in plan.advice
+    assert not plan_memory(GPTJConfig(), "float16", available_bytes=plan.weights_bytes).fits
+
+
+def test_a_plan_that_does_not_fit_says_what_is_needed_what_is_there_and_what_to_choose():
+    plan = plan_memory(GPTJConfig(), "float16", available_bytes=int(9.8 * GIB))
+    assert plan.advice == (
+        "GPT-J-6B in float16 needs 11.3 GiB and 0.9 GiB a stream; this machine has 9.8 GiB free. "
+        "Choose int8 (6.0 GiB) or nf4 (3.7 GiB)."
+    )
+
+
+def test_a_plan_whose_weights_fit_advises_a_shorter_context():
+    assert plan_memory(GPTJConfig(), "nf4", available_bytes=int(4.1 * GIB)).advice.endswith("Choose a shorter context.")
+
+
+def test_a_plan_that_fits_in_no_precision_advises_the_disk():
+    assert "offload_folder" in plan_memory(GPTJConfig(), "nf4", available_bytes=GIB).advice
+
+
+def test_the_alternatives_are_the_other_precisions():
+    plan = plan_memory(GPTJConfig(), "float16", available_bytes=8 * GIB)
+    assert {name for name, _, _ in plan.alternatives} == set(precisions()) - {"float16"}
+    for name, total, fits in plan.alternatives:
+        other = plan_memory(GPTJConfig(), name, available_bytes=8 * GIB)
+        assert (total, fits) == (other.total_bytes, other.fits)
+
+
+@pytest.mark.parametrize("wrong", [{"streams": 0}, {"context": 0}, {"context": 2049}, {"precision": "int5"}])
+def test_impossible_questions_are_refused(wrong):
+    with pytest.raises(BadRequest):
+        plan_memory(**{"config": GPTJConfig(), "precision": "int8", "available_bytes": 0, **wrong})
+
+
+def test_counting_takes_no_memory_and_no_time_for_the_largest_possible_model():
+    shapes = parameter_shapes(
+        CLASSES[1], GPTJConfig(n_embd=2**15, n_layer=256, vocab_size=2**20, n_head=1024, rotary_dim=32)
+    )
+    assert len(shapes) == 10 * 256 + 5
+
+
+def test_there_is_free_memory_and_less_than_the_machine_has():
+    assert 0 < available_memory_bytes() < 2**50
+
+
+def group(root: Path, path: str, **files: str) -> None:
+    """A control group's folder."""
+    (root / path).mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        (root / path / name.replace("__", ".")).write_text(text)
+
+
+def test_a_version_2_limit_counts_less_what_is_used_and_not_the_page_cache(tmp_path):
+    (tmp_path / "own").write_text("0::/box/inner\n")
+    group(
+        tmp_path, "box", memory__max="10000\n", memory__current="4000\n", memory__stat="anon 1000\ninactive_file 2500\n"
+    )
+    group(tmp_path, "box/inner", memory__max="max\n", memory__current="3000\n")
+    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [8500]
+
+
+def test_every_parents_limit_holds(tmp_path):
+    (tmp_path / "own").write_text("0::/box/inner\n")
+    group(tmp_path, "", memory__max="9000\n", memory__current="8000\n")
+    group(tmp_path, "box/inner", memory__max="5000\n", memory__current="3000\n")
+    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [2000, 1000]
+
+
+def test_a_version_1_limit_counts_from_inside_a_container(tmp_path):
+    (tmp_path / "own").write_text("5:devices:/x\n4:memory:/docker/4d7a\n0::/\n")
+    group(
+        tmp_path, "memory", memory__limit_in_bytes="16000\n", memory__usage_in_bytes="6000\n",
+        memory__stat="total_inactive_file 1000\n",
+    )  # fmt: skip
+    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [11000]
+
+
+def test_no_limit_is_no_figure(tmp_path):
+    (tmp_path / "own").write_text("4:memory:/a\n")
+    group(tmp_path, "memory/a", memory__limit_in_bytes="9223372036854771712\n", memory__usage_in_bytes="1\n")
+    assert control_group_free_bytes(tmp_path / "own", tmp_path) == []
+    assert control_group_free_bytes(tmp_path / "missing", tmp_path) == []
+
+
+def test_more_used_than_allowed_is_nothing_free(tmp_path):
+    (tmp_path / "own").write_text("0::/\n")
+    group(tmp_path, "", memory__max="100\n", memory__current="300\n")
+    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [0]
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 MiB"), (31 * 2**20, "31 MiB"), (GIB, "1.0 GiB"), (12101765568, "11.3 GiB")]
+)
+def test_sizes_read_well(size, text):
+    assert size_text(size) == text

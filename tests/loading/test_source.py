@@ -1,0 +1,116 @@
+"""Where checkpoints come from."""
+
+import time
+from types import SimpleNamespace
+
+import huggingface_hub
+import pytest
+from huggingface_hub import constants
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
+
+from workbench.errors import BadRequest, CheckpointNotFound
+from workbench.loading.source import resolve
+
+
+def test_a_folder_is_itself(tmp_path):
+    assert resolve(str(tmp_path)) == tmp_path
+    assert resolve(tmp_path) == tmp_path
+
+
+def test_a_file_is_refused_with_the_folder_to_give(tmp_path):
+    (tmp_path / "model.safetensors").write_text("")
+    with pytest.raises(BadRequest, match=f"give the folder.*{tmp_path}"):
+        resolve(str(tmp_path / "model.safetensors"))
+
+
+@pytest.mark.parametrize(
+    "path", ["/no/such/folder", "./nothing", "justaname", "a/b/c", "../x/y", "C:\\models", "a/..", "a b/c"]
+)
+def test_what_is_neither_a_folder_nor_a_hub_id_is_said_so(path):
+    with pytest.raises(CheckpointNotFound, match="no folder"):
+        resolve(path)
+
+
+@pytest.mark.parametrize("text", ["", "  ", "a\0b"])
+def test_no_name_at_all_is_refused(text):
+    with pytest.raises(BadRequest):
+        resolve(text)
+
+
+def test_a_revision_that_is_none_is_refused():
+    with pytest.raises(BadRequest, match="revision"):
+        resolve("somebody/model", revision="../../etc")
+
+
+def test_offline_an_id_that_is_not_cached_fails_at_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    started = time.perf_counter()
+    with pytest.raises(CheckpointNotFound, match=r"somebody/model.*HF_HUB_OFFLINE"):
+        resolve("somebody/model")
+    assert time.perf_counter() - started < 2
+
+
+def test_offline_a_cached_id_is_found(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_files_only, **__: str(tmp_path))
+    assert resolve("somebody/model", revision="v1") == tmp_path
+
+
+class Hub:
+    """A Hub that holds one repository, and what was asked of it."""
+
+    def __init__(self, files: list[str], error: Exception | None = None):
+        self.files, self.error, self.asked = files, error, []
+
+    def model_info(self, hub_id, revision=None, timeout=None):
+        self.asked.append((hub_id, revision, timeout))
+        if self.error:
+            raise self.error
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=file) for file in self.files])
+
+    def snapshot_download(
+        self, hub_id, revision=None, allow_patterns=None, local_files_only=False, ignore_patterns=None
+    ):
+        if local_files_only:
+            raise LocalEntryNotFoundError("nothing is cached")
+        self.patterns = allow_patterns
+        return "/somewhere"
+
+
+def online(monkeypatch, hub: Hub) -> Hub:
+    """Puts this Hub in the real one's place."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(huggingface_hub, "HfApi", lambda: hub)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", hub.snapshot_download)
+    return hub
+
+
+def test_safetensors_are_preferred_and_pickles_left_on_the_hub(monkeypatch):
+    hub = online(monkeypatch, Hub(["config.json", "model.safetensors", "pytorch_model.bin"]))
+    assert str(resolve("somebody/model", "v1")) == "/somewhere"
+    assert "model.safetensors" in hub.patterns and not any(".bin" in pattern for pattern in hub.patterns)
+    assert hub.asked[0][:2] == ("somebody/model", "v1") and hub.asked[0][2] <= 10
+
+
+def test_safetensors_in_a_sub_folder_do_not_count(monkeypatch):
+    hub = online(monkeypatch, Hub(["config.json", "pytorch_model.bin", "onnx/model.safetensors"]))
+    resolve("somebody/model")
+    assert "pytorch_model.bin" in hub.patterns
+
+
+def test_a_repository_without_safetensors_gives_its_pickles(monkeypatch):
+    hub = online(monkeypatch, Hub(["config.json", "pytorch_model.bin"]))
+    resolve("somebody/model")
+    assert "pytorch_model.bin" in hub.patterns and not any("safetensors" in pattern for pattern in hub.patterns)
+
+
+@pytest.mark.parametrize("error", [OSError("no route to host"), ValueError("bad id"), "http", "missing"])
+def test_every_failure_of_the_hub_is_a_checkpoint_not_found(monkeypatch, error):
+    if error == "http":
+        error = RepositoryNotFoundError.__mro__[3]("connection refused")
+    elif error == "missing":
+        error = RepositoryNotFoundError("401 Client Error", response=SimpleNamespace(headers={}, request=None))
+    online(monkeypatch, Hub([], error))
+    with pytest.raises(CheckpointNotFound, match=r"somebody/model.*Check the id and the connection"):
+        resolve("somebody/model")
