@@ -2,7 +2,9 @@
 
 import secrets
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Handle, Score, Token
@@ -19,6 +21,10 @@ from workbench.text.requests import (
 )
 from workbench.text.streaming import TextStream
 from workbench.text.tokenizer import Tokenizer
+
+HEARTBEAT_SECONDS = 0.25
+SCORES_IN_FLIGHT = 8
+"""Scoring jobs handed to the engine at a time: each holds the keys and values of its context."""
 
 
 class LanguageModel:
@@ -41,19 +47,22 @@ class LanguageModel:
     def generate(self, request: Generate) -> Generated:
         """The whole continuation."""
         answer = Generated()
-        for answer in self.stream(request):
-            pass
+        for snapshot in self.stream(request):
+            answer = snapshot
         return answer
 
     def stream(self, request: Generate) -> Generator[Generated, None, None]:
         """The continuation as it grows: a snapshot a token, the last one with a finish reason.
+
+        While no token comes (a long prompt is read, others go first) the same snapshot comes again a few times a
+        second, so that whoever consumes this can be stopped.
 
         Closing the iterator stops the computation on the engine's next step.
         """
         prompt = self._prompt_tokens(request.prompt)
         seed = secrets.randbits(31) if request.seed is None else request.seed
         job = self._decode_job(request, prompt, seed)
-        transcript = _Transcript(self.tokenizer, prompt, request.stop, seed, self.context_tokens)
+        transcript = _Transcript(self.tokenizer, prompt, request, seed, self.context_tokens)
         handle = self.engine.decode(job)
         try:
             yield from self._follow(handle, transcript)
@@ -68,8 +77,8 @@ class LanguageModel:
             if not groups or groups[-1][0] != context:
                 groups.append((context, []))
             groups[-1][1].append(continuation)
-        handles = [self.engine.score(Score(context, tuple(tails), alternatives)) for context, tails in groups]
-        return [self._in_words(scored) for scored in _results(handles)]
+        jobs = [Score(context, tuple(tails), alternatives) for context, tails in groups]
+        return [self._in_words(scored) for scored in self._scores(jobs)]
 
     def rolling_loglikelihood(self, request: RollingLogLikelihood) -> Scored:
         """The whole text's log-likelihood, in windows of the context that do not overlap.
@@ -80,7 +89,7 @@ class LanguageModel:
         if len(tokens) < 2:
             raise BadRequest("The text is empty: there is nothing to score.")
         size = self.context_tokens
-        handles = []
+        jobs = []
         for start in range(0, len(tokens) - 1, size):
             window = tokens[start : start + size + 1]
             if len(window) <= size:
@@ -89,17 +98,18 @@ class LanguageModel:
                 context, fresh = tokens[first : start + 1], tokens[start + 1 :]
             else:
                 context, fresh = window[:1], window[1:]
-            handles.append(self.engine.score(Score(context, (fresh,))))
-        parts = [token for scored in _results(handles) for token in scored.tokens]
+            jobs.append(Score(context, (fresh,)))
+        parts = [token for scored in self._scores(jobs) for token in scored.tokens]
         return self._in_words(ScoredTokens(tuple(parts)))
 
     def _prompt_tokens(self, prompt: str) -> tuple[int, ...]:
         """An empty prompt starts from the end-of-text token, as at the start of a document."""
         tokens = tuple(self.tokenizer.encode(prompt)) or (self.tokenizer.eos_id,)
         if len(tokens) >= self.context_tokens:
+            excess = len(tokens) - self.context_tokens + 1
             raise TooLong(
                 f"The prompt has {len(tokens):,} tokens; the model's context is {self.context_tokens:,}, prompt and "
-                f"continuation together. Shorten the prompt by at least {len(tokens) - self.context_tokens + 1:,} tokens."
+                f"continuation together. Shorten the prompt by at least {excess:,} tokens."
             )
         return tokens
 
@@ -125,19 +135,37 @@ class LanguageModel:
         """
         single = [tokens[0] for form in (text, " " + text) if len(tokens := self.tokenizer.encode(form)) == 1]
         if not single:
-            raise BadRequest(f"{text!r} is more than one token, and only single tokens can be banned. Ban a shorter word.")
+            raise BadRequest(
+                f"{text!r} is more than one token, and only single tokens can be banned. Ban a shorter word."
+            )
         return single
 
     def _follow(self, handle: Handle, transcript: "_Transcript") -> Iterator[Generated]:
         yield transcript.snapshot()
-        for token in handle:
-            transcript.add(token)
-            if transcript.stopped:
-                yield transcript.snapshot("stop_string")
-                return
+        for token in handle.events(HEARTBEAT_SECONDS):
+            if token is not None:
+                transcript.add(token)
+                if transcript.stopped:
+                    yield transcript.snapshot("stop_string")
+                    return
             yield transcript.snapshot()
         transcript.finish()
         yield transcript.snapshot("stop_string" if transcript.stopped else handle.result().finish_reason)
+
+    def _scores(self, jobs: Iterable[Score]) -> Iterator[ScoredTokens]:
+        """All jobs' results in order; if one fails or the caller leaves, those under way are cancelled."""
+        under_way: deque[Handle[list[ScoredTokens]]] = deque()
+        try:
+            for job in jobs:
+                under_way.append(self.engine.score(job))
+                if len(under_way) == SCORES_IN_FLIGHT:
+                    yield from under_way[0].result()
+                    under_way.popleft()
+            for handle in under_way:
+                yield from handle.result()
+        finally:
+            for handle in under_way:
+                handle.cancel()
 
     def _encode_pair(self, request: LogLikelihood) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Context and continuation as tokens, encoded together as lm-evaluation-harness does.
@@ -150,10 +178,12 @@ class LanguageModel:
             context, continuation = context[:-spaces], context[-spaces:] + continuation
         before = self.tokenizer.encode(context)
         together = self.tokenizer.encode(context + continuation)
-        tail = tuple(together[len(before) :])
+        head, tail = tuple(together[: len(before)]), tuple(together[len(before) :])
+        if not tail:  # one token covers the end of the context and all of the continuation
+            head, tail = tuple(before), tuple(self.tokenizer.encode(continuation))
         if not tail:
             raise BadRequest("The continuation is empty: there is nothing to score.")
-        head = tuple(together[: len(before)]) or (self.tokenizer.eos_id,)
+        head = head or (self.tokenizer.eos_id,)
         if len(tail) > self.context_tokens:
             raise TooLong(f"The continuation has {len(tail):,} tokens; the model's context is {self.context_tokens:,}.")
         return head[-(self.context_tokens + 1 - len(tail)) :], tail
@@ -167,9 +197,10 @@ class LanguageModel:
 class _Transcript:
     """A continuation in words as it grows, with its clock."""
 
-    def __init__(self, tokenizer: Tokenizer, prompt: Sequence[int], stop: tuple[str, ...], seed: int, context: int):
+    def __init__(self, tokenizer: Tokenizer, prompt: Sequence[int], request: Generate, seed: int, context: int):
         self._tokenizer, self._prompt_tokens, self._seed, self._context = tokenizer, len(prompt), seed, context
-        self._visible = TextStream(tokenizer, prompt, stop)
+        self._visible = TextStream(tokenizer, prompt, request.stop)
+        self._comes_at_once = request.num_beams > 1
         # The token view shows each token where it came, so its texts are not held back for stop strings.
         self._complete = TextStream(tokenizer, prompt)
         self._text = ""
@@ -193,38 +224,35 @@ class _Transcript:
     def finish(self) -> None:
         """No more tokens: shows what was held back."""
         self._text += self._visible.finish()
+        rest = self._complete.finish()
+        if rest:  # half a character at the end
+            self._tokens[-1] = replace(self._tokens[-1], text=self._tokens[-1].text + rest)
 
     def snapshot(self, finish_reason: str | None = None) -> Generated:
         """The continuation as far as it has come."""
-        count = len(self._tokens)
-        pace = None
-        if self._first is not None and count > 1 and self._latest > self._first:
-            pace = (count - 1) / (self._latest - self._first)
         return Generated(
             text=self._text,
             tokens=list(self._tokens),
             finish_reason=finish_reason,
             prompt_tokens=self._prompt_tokens,
-            completion_tokens=count,
+            completion_tokens=len(self._tokens),
             seconds=time.monotonic() - self._began,
             time_to_first_token_seconds=None if self._first is None else self._first - self._began,
-            tokens_per_second=pace,
+            tokens_per_second=self._pace(),
             seed=self._seed,
             context_tokens=self._context,
         )
+
+    def _pace(self) -> float | None:
+        """Tokens a second of decoding; beam search gives all its tokens at the end, so there it counts from the start."""
+        counted = len(self._tokens) if self._comes_at_once else len(self._tokens) - 1
+        since = self._began if self._comes_at_once else self._first
+        if since is None or counted < 1 or self._latest <= since:
+            return None
+        return counted / (self._latest - since)
 
 
 def in_words(token: Token, text: str, tokenizer: Tokenizer) -> TokenText:
     """A token with its text and its rivals' texts."""
     rivals = tuple(Alternative(rival, tokenizer.decode([rival]), logprob) for rival, logprob in token.alternatives)
     return TokenText(token.id, text, token.logprob, rivals, token.rank)
-
-
-def _results(handles: Sequence[Handle]) -> Iterator[ScoredTokens]:
-    """All handles' results in order; if one fails or the caller leaves, the others are cancelled."""
-    try:
-        for handle in handles:
-            yield from handle.result()
-    finally:
-        for handle in handles:
-            handle.cancel()

@@ -22,7 +22,7 @@ class Generate:
     prompt: str
     max_new_tokens: int = 64
     min_new_tokens: int = 0
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
     seed: int | None = None
     """None draws a fresh one; the answer tells which."""
     stop: tuple[str, ...] = ()
@@ -54,12 +54,19 @@ class LogLikelihood:
     """Empty: the continuation is scored from the end-of-text token."""
     continuation: str
 
+    def __post_init__(self) -> None:
+        check_text("context", self.context)
+        check_text("continuation", self.continuation)
+
 
 @dataclass(frozen=True)
 class RollingLogLikelihood:
     """How likely is this whole text, every token of it predicted once?"""
 
     text: str
+
+    def __post_init__(self) -> None:
+        check_text("text", self.text)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,10 @@ class Generated:
     seconds: float = 0.0
     time_to_first_token_seconds: float | None = None
     tokens_per_second: float | None = None
-    """Of decoding: tokens after the first, over the time since the first; None before the second."""
+    """Of decoding: tokens after the first, over the time since the first; None before the second.
+
+    Beam search gives all its tokens at the end: there it is all tokens over the whole time.
+    """
     seed: int = 0
     context_tokens: int = 0
     """The model's context, n_positions."""

@@ -1,0 +1,22 @@
+"""What a Space or `python app.py` runs: settings, the page, launch. Importing it builds the page and loads no model."""
+
+import sys
+
+from workbench.errors import WorkbenchError
+from workbench.manager import ModelManager
+from workbench.settings import read_settings
+from workbench.ui.bench import Bench
+from workbench.ui.web import build, launch
+
+try:
+    settings = read_settings()
+except WorkbenchError as problem:
+    sys.exit(str(problem))
+bench = Bench(settings, ModelManager(settings.memory_bytes, settings.offload_folder, settings.max_streams))
+demo = build(bench)
+
+if __name__ == "__main__":
+    try:
+        launch(demo, bench)
+    except WorkbenchError as problem:
+        sys.exit(str(problem))

@@ -1,0 +1,42 @@
+"""The environment's settings: read once, typed, and refused by the variable's name."""
+
+from pathlib import Path
+
+import pytest
+
+from workbench.errors import BadRequest
+from workbench.settings import Settings, read_settings
+
+
+def test_an_empty_environment_gives_the_defaults() -> None:
+    assert read_settings({}) == Settings()
+
+
+def test_every_variable_is_read() -> None:
+    given = {
+        "WORKBENCH_MODEL": "models/mine",
+        "WORKBENCH_PRECISION": "int8",
+        "WORKBENCH_MEMORY_GIB": "1.5",
+        "WORKBENCH_OFFLOAD_FOLDER": "offload",
+        "WORKBENCH_MAX_STREAMS": "3",
+        "GRADIO_SERVER_NAME": "0.0.0.0",
+        "GRADIO_SERVER_PORT": "8080",
+    }
+    asked = Settings("models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3)
+    assert read_settings(given) == asked
+
+
+def test_a_blank_variable_counts_as_not_set() -> None:
+    assert read_settings({"WORKBENCH_MODEL": " ", "GRADIO_SERVER_PORT": ""}) == Settings()
+
+
+@pytest.mark.parametrize("name", ["WORKBENCH_MEMORY_GIB", "WORKBENCH_MAX_STREAMS", "GRADIO_SERVER_PORT"])
+@pytest.mark.parametrize("value", ["many", "-1", "nan", "inf", "1e9"])
+def test_a_wrong_number_is_refused_by_the_variables_name(name: str, value: str) -> None:
+    with pytest.raises(BadRequest, match=name):
+        read_settings({name: value})
+
+
+def test_half_a_port_is_refused() -> None:
+    with pytest.raises(BadRequest, match="whole"):
+        read_settings({"GRADIO_SERVER_PORT": "78.5"})

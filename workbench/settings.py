@@ -1,0 +1,71 @@
+"""Every environment variable the workbench reads, in one typed place."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from workbench.errors import BadRequest
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What may differ from one machine to the next; the defaults serve the demo model on this machine alone."""
+
+    model: str = "demo"
+    """WORKBENCH_MODEL: the checkpoint served first: "demo", a folder or a Hub id."""
+    precision: str | None = None
+    """WORKBENCH_PRECISION: the precision it is loaded in; None is the checkpoint's own."""
+    host: str = "127.0.0.1"
+    """GRADIO_SERVER_NAME."""
+    port: int = 7860
+    """GRADIO_SERVER_PORT."""
+    memory_bytes: int | None = None
+    """WORKBENCH_MEMORY_GIB: what all models together may take; None is what the machine or its container has."""
+    offload_folder: Path | None = None
+    """WORKBENCH_OFFLOAD_FOLDER: where weights that fit no device are kept on disk; None offloads nothing to disk."""
+    max_streams: int = 16
+    """WORKBENCH_MAX_STREAMS: how many texts one model writes at the same time."""
+
+
+def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
+    """The settings that an environment asks for; an empty variable counts as not set.
+
+    Raises:
+        BadRequest: a value is not what its variable needs; the message names the variable.
+    """
+    given = {name: value.strip() for name, value in environment.items() if value.strip()}
+    memory_gib = _number(given, "WORKBENCH_MEMORY_GIB", 0.1, 100_000)
+    offload = given.get("WORKBENCH_OFFLOAD_FOLDER")
+    return Settings(
+        model=given.get("WORKBENCH_MODEL", Settings.model),
+        precision=given.get("WORKBENCH_PRECISION"),
+        host=given.get("GRADIO_SERVER_NAME", Settings.host),
+        port=_whole(given, "GRADIO_SERVER_PORT", Settings.port, 1, 65_535),
+        memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
+        offload_folder=None if offload is None else Path(offload).expanduser(),
+        max_streams=_whole(given, "WORKBENCH_MAX_STREAMS", Settings.max_streams, 1, 256),
+    )
+
+
+def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float | None:
+    if name not in given:
+        return None
+    try:
+        value = float(given[name])
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise BadRequest(
+            f"{name} is {given[name]!r}; it must be a number from {low:g} to {high:g}. Change or unset it."
+        )
+    return value
+
+
+def _whole(given: Mapping[str, str], name: str, default: int, low: int, high: int) -> int:
+    value = _number(given, name, low, high)
+    if value is None:
+        return default
+    if value != int(value):
+        raise BadRequest(f"{name} is {given[name]!r}; it must be a whole number. Change or unset it.")
+    return int(value)

@@ -1,0 +1,70 @@
+"""What every tab works with: the settings and the model manager, and how a model is named on the page."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+
+from workbench.errors import BadRequest
+from workbench.manager import ModelManager, ModelSpec
+from workbench.settings import Settings
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The two things that app.py makes and passes down."""
+
+    settings: Settings
+    manager: ModelManager
+
+    def first_spec(self) -> ModelSpec:
+        """The model that the settings serve first."""
+        return ModelSpec(checkpoint=self.settings.model, precision=self.settings.precision)
+
+    def specs(self) -> dict[str, ModelSpec]:
+        """Every model that may be picked, by its name on the page: the loaded ones, then those known here."""
+        loaded = [model.spec for model in self.manager.loaded()]
+        known = [ModelSpec(checkpoint=name) for name in self.manager.known()]
+        return {spec_name(spec): spec for spec in [*loaded, self.first_spec(), *known]}
+
+    def spec_named(self, name: str) -> ModelSpec:
+        """The model behind a name from `specs`.
+
+        Raises:
+            BadRequest: no such model any more.
+        """
+        try:
+            return self.specs()[name]
+        except KeyError:
+            raise BadRequest(
+                f"The model {name!r} is not on the list any more. Pick another, or load it again."
+            ) from None
+
+    def is_loaded(self, spec: ModelSpec) -> bool:
+        """Whether a request to this model starts without loading."""
+        return any(model.spec == spec for model in self.manager.loaded())
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a tab may show outside itself."""
+
+    bench: Bench
+    status: gr.HTML
+    """The line in the page's head that says which models are ready."""
+
+
+@dataclass(frozen=True)
+class Tab:
+    """One tab: its name and the function that fills it."""
+
+    name: str
+    build: Callable[[Page, gr.Tab], None]
+
+
+def spec_name(spec: ModelSpec) -> str:
+    """A model's name on the page: its checkpoint, then whatever was asked of it."""
+    revision = f" @ {spec.revision}" if spec.revision else ""
+    precision = f" · {spec.precision}" if spec.precision else ""
+    placement = f" · {spec.device_map}" if spec.device_map else ""
+    return f"{spec.checkpoint}{revision}{precision}{placement}"

@@ -1,0 +1,124 @@
+"""Memory as pictures: the plan of a model as a stacked bar, and the parts of a loaded one as blocks."""
+
+from html import escape
+
+from workbench.loading.memory import MemoryPlan
+from workbench.loading.parts import Part
+from workbench.loading.precision import precisions
+from workbench.manager import LoadedModel
+from workbench.ui.bench import spec_name
+from workbench.ui.parts import bytes_text, chip, count_text, seconds_text
+from workbench.ui.status import main_part
+
+_DEVICE_STYLES = 4
+"""How many devices the style sheet tells apart; further ones share its last pattern."""
+
+
+def plan_markup(name: str, plan: MemoryPlan) -> str:
+    """A plan: the verdict, the stacked bar, its numbers, and how the other precisions would fare."""
+    others = {precision for precision, _, _ in plan.alternatives}
+    precision = next((name for name in precisions() if name not in others), "this one")
+    verdict = "It fits" if plan.fits else "It does not fit"
+    kv_bytes = plan.total_bytes - plan.weights_bytes
+    rows = [(precision, plan.total_bytes, plan.fits), *plan.alternatives]
+    scale = max(plan.available_bytes, *(total for _, total, _ in rows), 1)
+    return (
+        f'<section class="plan {"fits" if plan.fits else "too-big"}" aria-label="Memory plan">'
+        f"<h3>{escape(name)} <span>{escape(precision)}, {count_text(plan.parameters)} parameters</span></h3>"
+        f'<p class="verdict"><b>{verdict}.</b> {escape(plan.advice)}</p>'
+        f"{_stacked_bar(plan, kv_bytes, scale)}"
+        f'<dl class="plan-numbers">{_number("weights", "Weights", bytes_text(plan.weights_bytes))}'
+        f"{_number('cache', 'KV cache', _cache_text(plan, kv_bytes))}"
+        f"{_number('free', 'Available', bytes_text(plan.available_bytes))}</dl>"
+        f"{_comparison(rows, plan.available_bytes, scale)}</section>"
+    )
+
+
+def _stacked_bar(plan: MemoryPlan, kv_bytes: int, scale: int) -> str:
+    share = 100 / scale
+    over = max(0, plan.total_bytes - plan.available_bytes)
+    words = f"{bytes_text(plan.total_bytes)} needed of {bytes_text(plan.available_bytes)} available"
+    return (
+        f'<div class="bar" role="img" aria-label="{words}">'
+        f'<i class="weights" style="width:{plan.weights_bytes * share:.2f}%"></i>'
+        f'<i class="cache" style="width:{kv_bytes * share:.2f}%"></i>'
+        f'<i class="over" style="left:{plan.available_bytes * share:.2f}%;width:{over * share:.2f}%"></i>'
+        f'<i class="limit" style="left:{plan.available_bytes * share:.2f}%"></i></div>'
+    )
+
+
+def _number(kind: str, label: str, value: str) -> str:
+    return f'<div><dt><i class="key {kind}"></i>{label}</dt><dd>{value}</dd></div>'
+
+
+def _cache_text(plan: MemoryPlan, kv_bytes: int) -> str:
+    streams = "1 stream" if plan.streams == 1 else f"{plan.streams} streams"
+    return f"{bytes_text(kv_bytes)} <small>{streams}, {plan.context:,} tokens each</small>"
+
+
+def _comparison(rows: list[tuple[str, int, bool]], available: int, scale: int) -> str:
+    """One thin bar a precision, on the same scale as the plan's."""
+    lines = "".join(
+        f'<li class="{"fits" if fits else "too-big"}"><span class="row-name">{escape(name)}</span>'
+        f'<span class="bar thin"><i class="weights" style="width:{100 * total / scale:.2f}%"></i>'
+        f'<i class="limit" style="left:{100 * available / scale:.2f}%"></i></span>'
+        f'<span class="row-size">{bytes_text(total)}</span>'
+        f'<span class="row-fit">{"fits" if fits else "too big"}</span></li>'
+        for name, total, fits in rows
+    )
+    return f'<h4>Every precision, with the same streams and context</h4><ul class="precisions">{lines}</ul>'
+
+
+def cards_markup(models: list[LoadedModel]) -> str:
+    """A card for each loaded model, with the button that unloads it; what to do when there is none."""
+    if not models:
+        return '<p class="empty">No model is loaded yet. Plan and load one below; it then serves every tab.</p>'
+    return '<div class="cards">' + "".join(_card(model) for model in models) + "</div>"
+
+
+def _card(model: LoadedModel) -> str:
+    name = escape(spec_name(model.spec))
+    devices = sorted({str(part.device) for part in model.parts})
+    facts = (
+        ("Parameters", count_text(model.parameters)),
+        ("Memory", bytes_text(model.weights_bytes)),
+        ("Loaded in", seconds_text(model.seconds)),
+        ("In use by", f"{model.leases} {'request' if model.leases == 1 else 'requests'}"),
+    )
+    numbers = "".join(f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in facts)
+    chips = chip(model.spec.precision or main_part(model).dtype) + "".join(chip(device, "device") for device in devices)
+    return (
+        f'<article class="card" aria-label="{name}">'
+        f'<div class="card-head"><h3>{escape(model.spec.checkpoint)}</h3>{chips}'
+        f'<button type="button" class="unload" data-name="{name}" aria-label="Unload {name}">Unload</button></div>'
+        f'<dl class="card-facts">{numbers}</dl>{_blocks(model.parts, devices)}'
+        f"{_report(model)}<details><summary>Each part: parameters, bytes, dtype, device</summary>"
+        f"{_table(model.parts)}</details></article>"
+    )
+
+
+def _blocks(parts: list[Part], devices: list[str]) -> str:
+    """The parts side by side, each as wide as its bytes and patterned by its device."""
+    blocks = "".join(
+        f'<i class="device-{min(devices.index(str(part.device)), _DEVICE_STYLES - 1)}" '
+        f'style="flex-grow:{max(part.bytes, 1)}" '
+        f'title="{escape(part.name)}: {bytes_text(part.bytes)} on {escape(str(part.device))}"></i>'
+        for part in parts
+    )
+    words = f"The parts by size: {len(parts)} on {escape(', '.join(devices))}"
+    return f'<div class="blocks" role="img" aria-label="{words}">{blocks}</div>'
+
+
+def _report(model: LoadedModel) -> str:
+    text = str(model.report or "").strip()
+    return f'<p class="report">{escape(text)}</p>' if text else ""
+
+
+def _table(parts: list[Part]) -> str:
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(part.name)}</th><td>{part.parameters:,}</td><td>{bytes_text(part.bytes)}</td>"
+        f"<td>{escape(str(part.dtype))}</td><td>{escape(str(part.device))}</td></tr>"
+        for part in parts
+    )
+    head = "".join(f"<th scope='col'>{name}</th>" for name in ("Part", "Parameters", "Bytes", "dtype", "Device"))
+    return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'

@@ -1,0 +1,83 @@
+"""The page's look: one theme for light and dark, with fonts that the page serves itself."""
+
+import gradio as gr
+from gradio.themes.utils import fonts
+
+_VALUES = {
+    "body_background_fill": "#f7f5f0",
+    "body_background_fill_dark": "#12100e",
+    "background_fill_primary": "#ffffff",
+    "background_fill_primary_dark": "#1b1917",
+    "background_fill_secondary": "#fbfaf7",
+    "background_fill_secondary_dark": "#211e1b",
+    "block_background_fill": "*background_fill_primary",
+    "block_background_fill_dark": "*background_fill_primary",
+    "block_border_width": "1px",
+    "block_border_color": "#e4dfd5",
+    "block_border_color_dark": "#35302b",
+    "border_color_primary": "#ddd7cb",
+    "border_color_primary_dark": "#3b3630",
+    "block_shadow": "none",
+    "block_label_text_color": "*neutral_600",
+    "block_label_text_color_dark": "*neutral_300",
+    "block_label_text_weight": "600",
+    "block_title_text_weight": "600",
+    "block_title_text_color": "*neutral_800",
+    "block_title_text_color_dark": "*neutral_200",
+    "block_info_text_color": "*neutral_600",
+    "block_info_text_color_dark": "*neutral_400",
+    "body_text_color_subdued": "*neutral_600",
+    "body_text_color_subdued_dark": "*neutral_400",
+    "input_background_fill": "#fdfcfa",
+    "input_background_fill_dark": "#141210",
+    "input_border_width": "1px",
+    "input_border_color": "#d9d2c5",
+    "input_border_color_dark": "#403a34",
+    "input_border_color_focus": "*primary_600",
+    "input_border_color_focus_dark": "*primary_400",
+    "input_placeholder_color": "#78716c",
+    "input_placeholder_color_dark": "#9a928b",
+    "button_primary_background_fill": "*primary_700",
+    "button_primary_background_fill_hover": "*primary_800",
+    "button_primary_background_fill_dark": "*primary_700",
+    "button_primary_background_fill_hover_dark": "*primary_600",
+    "button_primary_text_color": "white",
+    "button_primary_text_color_dark": "white",
+    "button_secondary_background_fill": "#ece7dd",
+    "button_secondary_background_fill_hover": "#e2dbce",
+    "button_secondary_background_fill_dark": "#2f2a26",
+    "button_secondary_background_fill_hover_dark": "#3a342f",
+    "button_secondary_text_color": "*neutral_800",
+    "button_secondary_text_color_dark": "*neutral_100",
+    "button_border_width": "0px",
+    "slider_color": "*primary_600",
+    "slider_color_dark": "*primary_500",
+    "checkbox_label_background_fill": "#fdfcfa",
+    "checkbox_label_background_fill_dark": "#211e1b",
+    "checkbox_label_background_fill_selected": "#dff3ef",
+    "checkbox_label_background_fill_selected_dark": "#12403b",
+    "checkbox_label_text_color_selected": "*primary_900",
+    "checkbox_label_text_color_selected_dark": "*primary_100",
+    "checkbox_background_color_selected": "*primary_700",
+    "checkbox_background_color_selected_dark": "*primary_500",
+    "color_accent": "*primary_700",
+    "color_accent_soft_dark": "#12403b",
+    "link_text_color": "*primary_700",
+    "link_text_color_dark": "*primary_300",
+}
+"""Theme variables; a name that ends in _dark holds for dark alone, *name_700 is a shade of one of the hues."""
+
+
+def workbench_theme() -> gr.themes.Base:
+    """Warm paper and ink, one teal for what can be pressed; the amber scale is left to probabilities (page.css)."""
+    theme = gr.themes.Base(
+        primary_hue=gr.themes.colors.teal,
+        secondary_hue=gr.themes.colors.amber,
+        neutral_hue=gr.themes.colors.stone,
+        radius_size=gr.themes.sizes.radius_lg,
+        spacing_size=gr.themes.sizes.spacing_md,
+        text_size=gr.themes.sizes.text_md,
+        font=(fonts.LocalFont("IBM Plex Sans", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"),
+        font_mono=(fonts.LocalFont("IBM Plex Mono", weights=(400, 700)), "ui-monospace", "monospace"),
+    )
+    return theme.set(**_VALUES)

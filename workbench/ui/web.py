@@ -1,0 +1,105 @@
+"""Builds the page from its tabs and launches it; every Gradio option stands here, once."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from workbench.errors import BadRequest, WorkbenchError
+from workbench.manager import LoadedModel
+from workbench.ui.bench import Bench, Page
+from workbench.ui.parts import told
+from workbench.ui.status import loading_line, ready_line
+from workbench.ui.streams import load_steps
+from workbench.ui.tabs import generate, models
+from workbench.ui.theme import workbench_theme
+
+_log = logging.getLogger(__name__)
+
+TABS = (generate.TAB, models.TAB)
+"""The tabs, in the page's order."""
+
+_HEAD = """
+<header class="page-head">
+  <div class="page-mark" aria-hidden="true"><i></i><i></i><i></i><i></i></div>
+  <div><h1>GPT-J Workbench</h1><p>Watch a language model choose its words.</p></div>
+  <button type="button" class="page-theme" aria-label="Switch between light and dark">Light / dark</button>
+</header>
+"""
+
+
+def build(bench: Bench) -> gr.Blocks:
+    """The page. Nothing is loaded for it: a visitor sees it at once, with the state of the first model."""
+    with gr.Blocks(title="GPT-J Workbench", analytics_enabled=False, delete_cache=(300, 3600)) as page:
+        gr.HTML(html_template=_HEAD, js_on_load=_asset("page.js"), apply_default_css=False)
+        status = gr.HTML(ready_line(bench), apply_default_css=False, elem_id="model-status")
+        with gr.Tabs():
+            for tab in TABS:
+                with gr.Tab(tab.name, id=tab.name) as container:
+                    tab.build(Page(bench, status), container)
+
+        def opened() -> Iterator[dict[Any, Any]]:
+            yield from told(_opened(bench, status), status, "The first model is not loaded")
+
+        page.load(opened, None, [status], show_progress="hidden", concurrency_limit=None, api_visibility="private")
+    page.queue(max_size=64, api_open=False, default_concurrency_limit=4, status_update_rate=2.0)
+    return page
+
+
+def launch_options() -> dict[str, Any]:
+    """What `launch` gets besides the address: our look, no telemetry, no history, nothing from outside."""
+    return {
+        "theme": workbench_theme(),
+        "css": _asset("page.css"),
+        "show_error": False,
+        "enable_monitoring": False,
+        "run_history": False,
+        "footer_links": ["api"],
+        "mcp_server": False,
+        "ssr_mode": False,
+        "pwa": False,
+        "share": False,
+        "max_file_size": "2mb",
+        "quiet": True,
+    }
+
+
+def launch(page: gr.Blocks, bench: Bench) -> None:
+    """Serves the page until the process ends; the first model loads meanwhile.
+
+    Raises:
+        BadRequest: the address can't be served.
+    """
+    settings = bench.settings
+    address = f"{settings.host}:{settings.port}"
+    threading.Thread(target=_warm, args=(bench,), name="first model", daemon=True).start()
+    try:
+        page.launch(server_name=settings.host, server_port=settings.port, prevent_thread_lock=True, **launch_options())
+    except OSError as error:
+        raise BadRequest(f"{address} can't be served: {error}. Set GRADIO_SERVER_PORT to a free port.") from error
+    print(f"GPT-J Workbench is open at http://{address}", flush=True)
+    page.block_thread()
+
+
+def _warm(bench: Bench) -> None:
+    try:
+        bench.manager.load(bench.first_spec())
+    except WorkbenchError as error:
+        _log.warning("the first model is not loaded: %s", error)
+
+
+def _opened(bench: Bench, status: gr.HTML) -> Iterator[dict[Any, Any]]:
+    """A page that opens: loads the first model if nobody did, and says how far that is."""
+    spec = bench.first_spec()
+    if not bench.is_loaded(spec):
+        for step in load_steps(bench.manager, spec):
+            if not isinstance(step, LoadedModel):
+                yield {status: loading_line(spec, step)}
+    yield {status: ready_line(bench)}
+
+
+def _asset(name: str) -> str:
+    return (Path(__file__).parent / name).read_text(encoding="utf-8")
