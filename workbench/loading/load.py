@@ -215,18 +215,14 @@ def _check_tensors(
     """Refuses wrong shapes and types before anything is read."""
     for name, source in matching.sources.items():
         info = checkpoint.tensors[source]
-        quantised = chosen.precision.matrices is not None and BLOCK_MATRIX.fullmatch(name) is not None
-        packed = quantised and info.dtype == torch.uint8
-        if not packed and info.shape != shapes[name]:
+        matrices = chosen.precision.matrices if BLOCK_MATRIX.fullmatch(name) else None
+        stored = matrices is not None and info.dtype == matrices.dtype
+        if info.shape != shapes[name] and not (matrices is not None and stored and matrices.packs):
             reason = f"the tensor {source!r} has the shape {list(info.shape)}, and config.json asks for"
             hint = "Do the weights and config.json belong together?"
             raise BadCheckpoint(info.file, f"{reason} {list(shapes[name])}", hint)
-        if not info.dtype.is_floating_point and not (quantised and _is_packed_type(info, chosen)):
+        if not info.dtype.is_floating_point and not stored:
             raise BadCheckpoint(info.file, f"the tensor {source!r} is {info.dtype}, where float weights belong")
-
-
-def _is_packed_type(info: TensorInfo, chosen: Chosen) -> bool:
-    return info.dtype == {"int8": torch.int8, "nf4": torch.uint8}.get(chosen.precision.name)
 
 
 def _fresh(model: nn.Module, name: str, device: torch.device, dtype: torch.dtype) -> torch.Tensor:

@@ -22,6 +22,10 @@ class QuantisedMatrices(Protocol):
 
     marker: str
     """How names end that only a folder saved so holds."""
+    dtype: torch.dtype
+    """Of a saved matrix."""
+    packs: bool
+    """Whether a saved matrix has another shape than the layer's: several weights in one element."""
 
     def quantization_config(self) -> dict[str, Any]:
         """What config.json says of a folder saved so."""

@@ -23,6 +23,8 @@ class Int8Matrices:
     """The blocks' matrices as `Linear8bitLt`."""
 
     marker = ".SCB"
+    dtype = torch.int8
+    packs = False
 
     def quantization_config(self) -> dict[str, Any]:
         """What config.json says of a folder saved so."""

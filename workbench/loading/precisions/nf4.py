@@ -29,6 +29,8 @@ class Nf4Matrices:
     """The blocks' matrices as `Linear4bit`."""
 
     marker = STATE
+    dtype = torch.uint8
+    packs = True
 
     def quantization_config(self) -> dict[str, Any]:
         """What config.json says of a folder saved so."""
