@@ -7,6 +7,7 @@ status 0: done; 2: bad input or usage; 1: anything else.
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -30,6 +31,14 @@ def main(arguments: Sequence[str]) -> int:
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     try:
         answer = command(options)
+        if options.json:
+            json.dump(answer, sys.stdout, ensure_ascii=False, indent=2)
+            print()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read this has enough, as `head` does; what is left must not fail again when Python ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
     except (Cancelled, NumericalFailure, OSError) as error:
         note(f"workbench: {error}")
         return FAILED
@@ -39,9 +48,6 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         note("\nworkbench: stopped")
         return FAILED
-    if options.json:
-        json.dump(answer, sys.stdout, ensure_ascii=False, indent=2)
-        print()
     return DONE
 
 
@@ -98,8 +104,12 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
 def _add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEMO, metavar="M", help='"demo" (default), a folder or a Hub id')
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
-    parser.add_argument("--precision", metavar="P", help="float32, bfloat16, float16, int8 or nf4; default: the folder's own")
-    parser.add_argument("--device-map", metavar="D", help="auto, cpu, cuda:0, ...; default: the first GPU, or else the CPU")
+    parser.add_argument(
+        "--precision", metavar="P", help="float32, bfloat16, float16, int8 or nf4; default: the folder's own"
+    )
+    parser.add_argument(
+        "--device-map", metavar="D", help="auto, cpu, cuda:0, ...; default: the first GPU, or else the CPU"
+    )
     parser.add_argument("--offload-folder", metavar="DIR", help="for parts that fit no device; with --device-map auto")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
 
@@ -152,7 +162,10 @@ def generate(options: argparse.Namespace) -> dict[str, Any]:
     if not options.json:
         print()
         pace = "" if answer.tokens_per_second is None else f", {answer.tokens_per_second:.1f} tokens/s"
-        note(f"{answer.completion_tokens} tokens in {answer.seconds:.2f} s{pace}; seed {answer.seed}; {answer.finish_reason}")
+        note(
+            f"{answer.completion_tokens} tokens in {answer.seconds:.2f} s{pace}; "
+            f"seed {answer.seed}; {answer.finish_reason}"
+        )
     return dataclasses.asdict(answer)
 
 
@@ -170,7 +183,7 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
 def models(options: argparse.Namespace) -> dict[str, Any]:
     """The checkpoints that can be named without a path."""
     with closing(ModelManager()) as manager:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for name in manager.known():
             found = manager.plan(ModelSpec(name))
             rows.append({"name": name, "parameters": found.parameters, "weights_bytes": found.weights_bytes})
@@ -188,7 +201,8 @@ def train(options: argparse.Namespace) -> dict[str, Any]:
         values[name] = tuple(value) if isinstance(value, list) else value
     answer = train_lm(TrainRequest(**values), note)
     if not options.json:
-        print(f"{answer['folder']}: {answer['steps']} steps, last loss {answer['loss']:.3f}")
+        loss = "" if answer["loss"] is None else f", last loss {answer['loss']:.3f}"  # None: it was done before
+        print(f"{answer['folder']}: {answer['steps']} steps{loss}")
     return answer
 
 

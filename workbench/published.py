@@ -12,6 +12,7 @@ from torch import Tensor
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Decoded, Sampling
+from workbench.errors import BadRequest
 from workbench.gptj import heads, model
 from workbench.gptj.config import GPTJConfig
 from workbench.loading.load import from_pretrained, save_pretrained
@@ -29,8 +30,8 @@ __all__ = [
     "Tokenizer",
 ]
 
-DEFAULT_MAX_LENGTH = 20
-"""As published: tokens of prompt and continuation together when no length is given."""
+DEFAULT_NEW_TOKENS = 20
+"""As published: tokens of the continuation when no length is given."""
 
 
 class Pretrained:
@@ -49,7 +50,14 @@ class Pretrained:
     ) -> Self:
         """A model in evaluation mode; the arguments and errors are those of `loading.load.from_pretrained`."""
         return from_pretrained(
-            cls, folder_or_hub_id, revision, dtype, precision, device_map, max_memory, offload_folder  # type: ignore[type-var]
+            cls,
+            folder_or_hub_id,
+            revision,
+            dtype,
+            precision,
+            device_map,
+            max_memory,
+            offload_folder,  # type: ignore[type-var]
         )
 
     def save_pretrained(self, folder: str | os.PathLike[str], max_shard_bytes: int = SHARD_BYTES) -> None:
@@ -111,8 +119,8 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
 
         Args:
             attention_mask: (B, T) with 0 at padding, left or right; None: no padding.
-            max_length: tokens of prompt and continuation together (20 if neither length is given).
-            max_new_tokens: tokens of the continuation; goes before `max_length`.
+            max_length: tokens of prompt and continuation together.
+            max_new_tokens: tokens of the continuation; goes before `max_length`. 20 if neither length is given.
             do_sample: draw tokens; False takes the likeliest, or searches with `num_beams` > 1.
             eos_token_id: ends a row; None takes the configuration's.
             pad_token_id: fills rows that end early; None takes the configuration's, else the end token.
@@ -163,7 +171,14 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
 def _new_tokens(prompt_tokens: int, max_length: int | None, max_new_tokens: int | None) -> int:
     if max_new_tokens is not None:
         return max_new_tokens
-    return max(1, (DEFAULT_MAX_LENGTH if max_length is None else max_length) - prompt_tokens)
+    if max_length is None:
+        return DEFAULT_NEW_TOKENS
+    if max_length <= prompt_tokens:
+        raise BadRequest(
+            f"max_length={max_length} leaves no room after the prompt's {prompt_tokens} tokens. "
+            "Raise it, or set max_new_tokens."
+        )
+    return max_length - prompt_tokens
 
 
 def _prompts(input_ids: Tensor, attention_mask: Tensor | None) -> list[tuple[int, ...]]:

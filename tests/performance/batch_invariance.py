@@ -1,4 +1,5 @@
 """Alone or in company: `python -m tests.performance.batch_invariance --cases 1000`, by hand; about 10 minutes.
+`OMP_WAIT_POLICY=PASSIVE` before it helps much on busy cores.
 
 The key promise of the engine: in float32 a stream's tokens and log-probabilities do not depend on who else is
 decoding, bit for bit. Each case is a crowd of random jobs on a random tiny model: decodes of all kinds that join and

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.jobs import Beams, Token
-from workbench.engine.sampling import Sampler, describe
+from workbench.engine.sampling import Sampler, check_choice, describe
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,11 @@ class BeamSearch:
         return self._finished[0]
 
     def advance(self, logits: Tensor) -> list[int]:
-        """Takes (running beams, V) logits in float32 and gives the parent beam of each new one."""
+        """Takes (running beams, V) logits in float32 and gives the parent beam of each new one.
+
+        Raises:
+            NumericalFailure: no token is left to choose.
+        """
         self._length += 1
         parents: list[int] = []
         running: list[Beam] = []
@@ -91,6 +95,7 @@ class BeamSearch:
         )
         wanted = max(2, 1 + len(self._stops)) * self._beams.count
         top = torch.topk(scores.flatten(), min(wanted, scores.numel()))
+        check_choice(top.values)
         columns = scores.shape[1]
         return [
             (score, index // columns, index % columns)

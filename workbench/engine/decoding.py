@@ -14,6 +14,7 @@ class DecodeWork:
 
     Raises:
         TooLong: prompt and forced tokens exceed the context.
+        BadRequest: an id beyond the vocabulary.
     """
 
     def __init__(self, served: Served, job: Decode, handle: Handle[Decoded]):
@@ -67,6 +68,7 @@ class BeamWork:
 
     Raises:
         TooLong: the prompt fills the context.
+        BadRequest: an id beyond the vocabulary.
     """
 
     def __init__(self, served: Served, job: Decode, handle: Handle[Decoded]):
@@ -120,6 +122,7 @@ class BeamWork:
 
 def room_to_decode(served: Served, job: Decode) -> int:
     """The most tokens the job can add: `max_new_tokens`, or what the context leaves."""
+    served.check_tokens((*job.prompt, *job.forced, *job.banned))
     served.check_room(len(job.prompt), max(1, len(job.forced)))
     return min(job.max_new_tokens, served.context - len(job.prompt))
 

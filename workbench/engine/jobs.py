@@ -124,7 +124,9 @@ class Decode:
         if len(self.forced) > self.max_new_tokens:
             raise BadRequest(f"{len(self.forced)} tokens are forced, more than max_new_tokens={self.max_new_tokens}.")
         if self.beams.count > 1 and (not self.sampling.greedy or self.forced):
-            raise BadRequest("Beam search takes temperature 0 and no forced tokens: set num_beams to 1 to sample or branch.")
+            raise BadRequest(
+                "Beam search takes temperature 0 and no forced tokens: set num_beams to 1 to sample or branch."
+            )
 
 
 @dataclass(frozen=True)
@@ -217,8 +219,20 @@ class Handle(Generic[Result]):
 
     def __iter__(self) -> Iterator[Token]:
         """Tokens as they are decoded; raises what the job failed with."""
-        while (token := self._events.get()) is not None:
+        return (token for token in self.events(None) if token is not None)
+
+    def events(self, heartbeat_seconds: float | None) -> Iterator[Token | None]:
+        """As iterating, with a None whenever so much time passes without a token, so that a waiting asker can leave."""
+        while True:
+            try:
+                token = self._events.get(timeout=heartbeat_seconds)
+            except queue.Empty:
+                yield None
+                continue
+            if token is None:
+                break
             yield token
+        self._events.put(None)  # whoever iterates again must not wait for ever
         if self._error is not None:
             raise self._error
 

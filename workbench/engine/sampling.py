@@ -14,6 +14,10 @@ from workbench.engine.jobs import Sampling, Token
 from workbench.errors import NumericalFailure
 
 NEVER = float("-inf")
+LARGEST_LOGIT = 1e30
+"""Tiny penalties and temperatures may push logits past float32; up to here differences survive."""
+COLDEST = 1e-30
+"""float32 has no temperature much below."""
 
 
 class Sampler:
@@ -39,11 +43,12 @@ class Sampler:
         min_new_tokens: int = 0,
     ):
         self.sampling = sampling
-        self._prompt = torch.tensor(sorted({token for token in prompt}), dtype=torch.long)
+        self._prompt = torch.tensor(sorted(set(prompt)), dtype=torch.long)
         self._generator = torch.Generator().manual_seed(seed)
         self._known_tokens = known_tokens
         self._banned = torch.tensor(sorted(banned), dtype=torch.long)
-        self._stops = torch.tensor(sorted(stop_tokens), dtype=torch.long)
+        # Published configurations of small models name end tokens beyond their vocabulary; those never come.
+        self._stops = torch.tensor(sorted(token for token in stop_tokens if token < known_tokens), dtype=torch.long)
         self._min_new_tokens = min_new_tokens
 
     def adjusted(self, logits: Tensor, continuation: Sequence[int]) -> Tensor:
@@ -62,8 +67,7 @@ class Sampler:
             NumericalFailure: no token is left to draw.
         """
         logits = self.adjusted(logits, continuation)
-        if logits.max() == NEVER:
-            raise NumericalFailure("Every token is banned, so none can be drawn. Ban fewer tokens.")
+        check_choice(logits)
         if self.sampling.greedy:
             return int(logits.argmax())
         probabilities = torch.softmax(filtered(logits, self.sampling), dim=-1)
@@ -92,7 +96,9 @@ def penalised(logits: Tensor, sampling: Sampling, prompt: Tensor, continuation: 
 
 def filtered(logits: Tensor, sampling: Sampling) -> Tensor:
     """Logits (V,) divided by the temperature, with the tokens that the filters drop at minus infinity."""
-    logits = logits / sampling.temperature
+    logits = logits.clamp(max=LARGEST_LOGIT)
+    # The largest becomes 0, so that no temperature makes it infinite.
+    logits = (logits - logits.max()) / max(sampling.temperature, COLDEST)
     if 0 < sampling.top_k < logits.shape[-1]:
         least = torch.topk(logits, sampling.top_k).values[-1]
         logits = logits.masked_fill(logits < least, NEVER)
@@ -127,6 +133,12 @@ def _keep_typical(logits: Tensor, typical_p: float) -> Tensor:
     last = int((mass < typical_p).sum())
     dropped = order[last + 1 :]
     return logits.index_fill(0, dropped, NEVER)
+
+
+def check_choice(logits: Tensor) -> None:
+    """Raises NumericalFailure if no token is left to draw."""
+    if logits.max() == NEVER:
+        raise NumericalFailure("Every token is banned, so none can be drawn. Ban fewer tokens.")
 
 
 def check_finite(logits: Tensor) -> None:

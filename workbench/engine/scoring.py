@@ -1,5 +1,7 @@
 """Score and Read jobs under way: they are computed alone, so their numbers depend on nobody else."""
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -14,9 +16,11 @@ class ScoreWork:
 
     Raises:
         TooLong: the context and the longest continuation exceed the model's context.
+        BadRequest: an id beyond the vocabulary.
     """
 
     def __init__(self, served: Served, job: Score, handle: Handle[list[Scored]]):
+        served.check_tokens(itertools.chain(job.context, *job.continuations))
         # The last token of a continuation is predicted, never fed.
         served.check_room(len(job.context), max(map(len, job.continuations)) - 1)
         self._served, self._job, self.handle = served, job, handle
@@ -46,9 +50,7 @@ class ScoreWork:
             hidden = self._served.hidden(continuation[:-1], self._prefill.cache.copy())
             logits = torch.cat((logits, self._served.logits(hidden)))
         check_finite(logits)
-        tokens = (
-            describe(row, token, self._job.alternatives) for row, token in zip(logits, continuation, strict=True)
-        )
+        tokens = (describe(row, token, self._job.alternatives) for row, token in zip(logits, continuation, strict=True))
         return Scored(tuple(tokens))
 
 
@@ -57,10 +59,11 @@ class ReadWork:
 
     Raises:
         TooLong: the text exceeds the model's context.
-        BadRequest: there is no such head.
+        BadRequest: there is no such head, or an id is beyond the vocabulary.
     """
 
     def __init__(self, served: Served, job: Read, handle: Handle[Tensor]):
+        served.check_tokens(job.tokens)
         served.check_room(len(job.tokens), 0)
         if job.head is not None and job.head not in served.heads:
             known = ", ".join(served.heads) or "none"

@@ -1,11 +1,12 @@
 """The model as the engine serves it, and the one way a prompt enters its cache."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
 
+from workbench.engine.jobs import check_whole
 from workbench.errors import TooLong
 from workbench.gptj.cache import CacheRows, KVCache
 from workbench.gptj.model import GPTJForCausalLM
@@ -37,6 +38,11 @@ class Served:
                 f"The text has {tokens:,} tokens and needs room for {more:,} more; the model's context is "
                 f"{self.context:,}. Shorten it by {tokens + more - self.context:,} tokens."
             )
+
+    def check_tokens(self, tokens: Iterable[int]) -> None:
+        """Raises BadRequest unless every token has a row in the embedding: a stray id would fail the others' step."""
+        for token in tokens:
+            check_whole("a token's id", token, 0, self.model.config.vocab_size - 1)
 
     def hidden(self, tokens: Sequence[int], cache: KVCache) -> Tensor:
         """States after the last LayerNorm of one stream's next tokens, (T, C); extends its cache."""

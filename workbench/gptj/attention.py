@@ -64,12 +64,17 @@ def attention_bias(mask: Tensor | None, rows_at: Tensor, columns: int, dtype: to
     lowest = torch.finfo(dtype).min
     if mask is not None and mask.dim() == 4:
         if mask.dtype != torch.bool:
-            return mask.to(dtype)
+            return mask.clamp(min=lowest).to(dtype)
         return torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, lowest)
     visible = (torch.arange(columns, device=rows_at.device) <= rows_at[:, None])[None, None]  # (1, 1, T, S)
     if mask is not None:
         visible = visible & mask[:, None, None, :].bool()
     return torch.zeros(visible.shape, dtype=dtype, device=rows_at.device).masked_fill(~visible, lowest)
+
+
+def some_blind(bias: Tensor) -> bool:
+    """Whether a query in the bias (B, 1, T, S) may look nowhere."""
+    return bool((bias <= torch.finfo(bias.dtype).min).all(-1).any())
 
 
 class GPTJAttention(nn.Module):

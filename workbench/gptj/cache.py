@@ -55,10 +55,17 @@ class KVCache:
         return torch.arange(self.length, self.length + tokens, device=device)[None]
 
     def extend(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Appends (B, H, T, D) and gives all keys and values, each (B, H, S + T, D)."""
+        """Appends (B, H, T, D) and gives all keys and values, each (B, H, S + T, D).
+
+        Raises:
+            ValueError: the cache holds another number of rows.
+        """
+        held = self._keys[layer]
+        if held is not None and held.shape[0] != keys.shape[0]:
+            raise ValueError(f"past_key_values holds {held.shape[0]} rows, and tokens of {keys.shape[0]} rows came")
         start = self._lengths[layer]
         end = start + keys.shape[2]
-        if keys.requires_grad:  # writing in place would spoil what the backward pass needs
+        if torch.is_grad_enabled():  # writing in place would spoil what the backward pass needs
             if start:
                 earlier_keys, earlier_values = self[layer]
                 keys, values = torch.cat([earlier_keys, keys], 2), torch.cat([earlier_values, values], 2)
@@ -76,8 +83,10 @@ class KVCache:
         length = self.length if length is None else length
         twin = KVCache(len(self), self._capacity)
         for layer in range(len(self)):
-            keys, values = self[layer]
-            twin.extend(layer, keys[:, :, :length], values[:, :, :length])
+            keys, values = (held[:, :, :length] for held in self[layer])
+            if torch.is_grad_enabled():  # then `extend` keeps the very tensors it is given
+                keys, values = keys.clone(), values.clone()
+            twin.extend(layer, keys, values)
         return twin
 
     def trim(self, length: int) -> None:

@@ -1,7 +1,6 @@
 """GPT-J's configuration, under the published names (`config.json` of the checkpoints)."""
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,7 +128,12 @@ class GPTJConfig:
 
     def _check_rotary(self) -> None:
         rotated = self.rotated_width
-        if not isinstance(rotated, int) or isinstance(rotated, bool) or not 2 <= rotated <= self.head_width or rotated % 2:
+        if (
+            not isinstance(rotated, int)
+            or isinstance(rotated, bool)
+            or not 2 <= rotated <= self.head_width
+            or rotated % 2
+        ):
             raise ValueError(
                 f"rotary_dim must be an even number from 2 to the head width n_embd / n_head = {self.head_width}; "
                 f"got {self.rotary_dim!r}"
@@ -142,9 +146,12 @@ class GPTJConfig:
                 raise ValueError(f"{name} must be at least 0 and below 1; got {value!r}")
         for name in ("layer_norm_epsilon", "initializer_range"):
             value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not math.isfinite(value) or value < 0:
-                raise ValueError(f"{name} must be a finite number of at least 0; got {value!r}")
+            if not isinstance(value, (int, float)) or not 0 <= value <= 1000:
+                raise ValueError(f"{name} must be a number from 0 to 1000; got {value!r}")
         for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
                 raise ValueError(f"{name} must be a token id or null; got {value!r}")
+        for name in ("use_cache", "tie_word_embeddings"):
+            if not isinstance(getattr(self, name), bool):
+                raise ValueError(f"{name} must be true or false; got {getattr(self, name)!r}")

@@ -138,7 +138,7 @@ class GPTJForQuestionAnswering(nn.Module):
 
 
 def classification_loss(logits: Tensor, labels: Tensor, config: GPTJConfig) -> Tensor:
-    """Squared error, cross-entropy or binary cross-entropy, by `problem_type` or else by the labels' shape and dtype."""
+    """Squared error, cross-entropy or binary cross-entropy, by `problem_type` or else by the labels' type."""
     labels = labels.to(logits.device)
     problem = config.problem_type
     if problem is None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from workbench.gptj.attention import GPTJAttention, Rotation, attention_bias, rotation
+from workbench.gptj.attention import GPTJAttention, Rotation, attention_bias, rotation, some_blind
 from workbench.gptj.cache import CacheRows, KVCache
 from workbench.gptj.config import GPTJConfig
 
@@ -134,16 +134,18 @@ class GPTJModel(nn.Module):
         if past_key_values is None and use_cache:
             past_key_values = KVCache(self.config.n_layer)
         turn, bias = self._where(x, past_key_values, attention_mask, position_ids)
+        # The fused kernels give queries that may look nowhere (before left padding ends) a wrong gradient.
+        written_out = output_attentions or (torch.is_grad_enabled() and bias is not None and some_blind(bias))
         hidden_states: list[Tensor] = []
         attentions: list[Tensor] = []
         for block in self.h:
             if output_hidden_states:
                 hidden_states.append(x)
             if self.gradient_checkpointing and self.training:
-                x, weights = checkpoint(block, x, turn, bias, None, output_attentions, use_reentrant=False)
+                x, weights = checkpoint(block, x, turn, bias, None, written_out, use_reentrant=False)
             else:
-                x, weights = block(x, turn, bias, past_key_values, output_attentions)
-            if weights is not None:
+                x, weights = block(x, turn, bias, past_key_values, written_out)
+            if output_attentions and weights is not None:
                 attentions.append(weights)
         x = self.ln_f(x)
         return ModelOutput(
