@@ -148,9 +148,9 @@ def model_text(parameters: int) -> str:
 def _check_load(config: GPTJConfig, precision: str, streams: int, context: int) -> None:
     named(precision)
     if not 1 <= context <= config.n_positions:
-        raise BadRequest(f"context must be from 1 to the model's n_positions={config.n_positions}; got {context}")
+        raise BadRequest(f"context must be from 1 to the model's n_positions={config.n_positions}; got {context}.")
     if streams < 1:
-        raise BadRequest(f"streams must be at least 1; got {streams}")
+        raise BadRequest(f"streams must be at least 1; got {streams}.")
 
 
 def _free_under(group: Path, limit_name: str, usage_name: str, cache_name: str) -> list[int]:

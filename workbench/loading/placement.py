@@ -167,7 +167,7 @@ def _limits(max_memory: MaxMemory | None) -> dict[int | str, int]:
         try:
             limits[device] = convert_file_size_to_int(limit)
         except ValueError as error:
-            raise BadRequest(f'max_memory[{device!r}] must be bytes or a text like "10GiB"; got {limit!r}') from error
+            raise BadRequest(f'max_memory[{device!r}] must be bytes or a text like "10GiB"; got {limit!r}.') from error
     if max_memory is None:
         gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
         limits = {gpu: int(FILL * available_memory_bytes(torch.device("cuda", gpu))) for gpu in gpus}
@@ -186,13 +186,15 @@ def _device(device: Device) -> torch.device | str:
         found = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise BadRequest(
-            f'device_map knows "auto", "cpu", "cuda:0" and the like, and "disk"; got {device!r}'
+            f'device_map knows "auto", "cpu", "cuda:0" and the like, and "disk"; got {device!r}.'
         ) from error
     if found.type not in ("cpu", "cuda"):
-        raise BadRequest(f"a model can be placed on cpu, cuda and disk; got {device!r}")
+        raise BadRequest(f"a model can be placed on cpu, cuda and disk; got {device!r}.")
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if found.type == "cuda" and (found.index or 0) >= count:
-        raise BadRequest(f"device_map asks for {found}, and this machine has {count} CUDA devices")
+        raise BadRequest(
+            f"device_map asks for {found}, and this machine has {count} CUDA devices. Choose cpu or auto instead."
+        )
     return torch.device("cuda", found.index or 0) if found.type == "cuda" else torch.device("cpu")
 
 

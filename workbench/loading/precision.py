@@ -103,7 +103,7 @@ def named(name: str) -> Precision:
     """
     table = precisions()
     if name not in table:
-        raise BadRequest(f"precision must be one of {', '.join(table)}; got {name!r}")
+        raise BadRequest(f"precision must be one of {', '.join(table)}; got {name!r}.")
     return table[name]
 
 
@@ -200,7 +200,7 @@ def _as_dtype(dtype: torch.dtype | str | None) -> torch.dtype | None:
         return None
     found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else dtype
     if found not in [precision.dtype for precision in precisions().values() if precision.dtype is not None]:
-        raise BadRequest(f"dtype must be float32, bfloat16 or float16; got {dtype!r}")
+        raise BadRequest(f"dtype must be float32, bfloat16 or float16; got {dtype!r}.")
     return found
 
 

@@ -36,7 +36,7 @@ def resolve(folder_or_hub_id: str | os.PathLike[str], revision: str | None = Non
     """
     text = os.fspath(folder_or_hub_id)
     if not text.strip() or "\0" in text:
-        raise BadRequest(f"a checkpoint must be a folder or a Hub id like EleutherAI/gpt-j-6b; got {text!r}")
+        raise BadRequest(f"a checkpoint must be a folder or a Hub id like EleutherAI/gpt-j-6b; got {text!r}.")
     path = Path(text).expanduser()
     if path.is_dir():
         return path
@@ -45,7 +45,7 @@ def resolve(folder_or_hub_id: str | os.PathLike[str], revision: str | None = Non
     if not HUB_ID.fullmatch(text) or ".." in text:
         raise CheckpointNotFound(f"There is no folder {text}, and it is not a Hub id like EleutherAI/gpt-j-6b.")
     if revision is not None and (not REVISION.fullmatch(revision) or ".." in revision):
-        raise BadRequest(f"revision must be a branch, a tag or a commit; got {revision!r}")
+        raise BadRequest(f"revision must be a branch, a tag or a commit; got {revision!r}.")
     return _from_hub(text, revision)
 
 

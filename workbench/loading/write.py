@@ -78,7 +78,7 @@ def write_json(path: Path, values: dict[str, Any]) -> None:
 
 def _shards(tensors: Sequence[TensorToSave], max_shard_bytes: int) -> list[list[TensorToSave]]:
     if max_shard_bytes < 1:
-        raise BadRequest(f"max_shard_bytes must be at least 1; got {max_shard_bytes}")
+        raise BadRequest(f"max_shard_bytes must be at least 1; got {max_shard_bytes}.")
     shards: list[list[TensorToSave]] = [[]]
     used = 0
     for tensor in tensors:
