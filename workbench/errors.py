@@ -1,16 +1,16 @@
 """The errors a person may see, each saying what happened, why, and what to do.
 
-    WorkbenchError
-    ├── CannotLoad
-    │   ├── CheckpointNotFound    no such folder, or the Hub can't be reached
-    │   ├── BadCheckpoint         a file is broken, incomplete, malicious or of another architecture
-    │   ├── NotEnoughMemory       the plan does not fit this machine
-    │   └── MissingDependency     an optional package is not installed
-    ├── BadRequest                a setting or a text that can't be served
-    │   ├── TooLong               more tokens than the model's context
-    │   └── Busy                  the model is leased or the queue is full; try again
-    ├── NumericalFailure          the model produced NaN or infinite logits
-    └── Cancelled                 the person (or a closed browser) stopped it
+WorkbenchError
+├── CannotLoad
+│   ├── CheckpointNotFound    no such folder, or the Hub can't be reached
+│   ├── BadCheckpoint         a file is broken, incomplete, malicious or of another architecture
+│   ├── NotEnoughMemory       the plan does not fit this machine
+│   └── MissingDependency     an optional package is not installed
+├── BadRequest                a setting or a text that can't be served
+│   ├── TooLong               more tokens than the model's context
+│   └── Busy                  the model is leased or the queue is full; try again
+├── NumericalFailure          the model produced NaN or infinite logits
+└── Cancelled                 the person (or a closed browser) stopped it
 """
 
 

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from workbench.errors import BadCheckpoint, BadRequest, NotEnoughMemory
-from workbench.loading.checkpoint import Checkpoint, TensorInfo, find_weights
+from workbench.loading.checkpoint import Checkpoint, find_weights
 from workbench.loading.config_file import CONFIG, config_values, empty_model, read_config
 from workbench.loading.names import LoadReport, Matching, match
 from workbench.loading.placement import DISK, DeviceMap, DiskParts, MaxMemory, Placement, connect, place, stored_values

@@ -244,7 +244,7 @@ class _Transcript:
         )
 
     def _pace(self) -> float | None:
-        """Tokens a second of decoding; beam search gives all its tokens at the end, so there it counts from the start."""
+        """Tokens a second of decoding; beam search gives its tokens at the end, so there it counts from the start."""
         counted = len(self._tokens) if self._comes_at_once else len(self._tokens) - 1
         since = self._began if self._comes_at_once else self._first
         if since is None or counted < 1 or self._latest <= since:
