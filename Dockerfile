@@ -4,8 +4,10 @@ FROM python:3.12-slim
 # A container's user on Spaces has the id 1000 and may write to its home only.
 RUN useradd --create-home --uid 1000 user
 USER user
+# Threads that wait asleep, not spinning, cost little where cores are shared.
 ENV HOME=/home/user PATH=/home/user/.local/bin:$PATH PYTHONUNBUFFERED=1 \
-    GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 GRADIO_ANALYTICS_ENABLED=False
+    GRADIO_SERVER_NAME=0.0.0.0 GRADIO_SERVER_PORT=7860 GRADIO_ANALYTICS_ENABLED=False \
+    OMP_WAIT_POLICY=PASSIVE
 WORKDIR /home/user/app
 
 # PIP_ARGS chooses another build of PyTorch, for example a smaller one for the CPU alone:

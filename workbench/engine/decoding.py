@@ -47,7 +47,10 @@ class DecodeWork:
         row = logits[0]
         check_finite(row)
         index, forced = len(self._ids), self._job.forced
-        chosen = forced[index] if index < len(forced) else self._sampler.choose(row, self._ids)
+        # Forced tokens draw too: whoever forces what was written before goes on as it went on.
+        chosen = self._sampler.choose(row, self._ids)
+        if index < len(forced):
+            chosen = forced[index]
         if chosen in self._job.stop_tokens and index >= len(forced):
             self._finish("stop", chosen)
             return

@@ -5,7 +5,7 @@ import itertools
 import torch
 from torch import Tensor
 
-from workbench.engine.jobs import Handle, Read, Score, Scored
+from workbench.engine.jobs import Handle, Read, Score, Scored, Token
 from workbench.engine.sampling import check_finite, describe
 from workbench.engine.served import Prefill, Served
 from workbench.errors import BadRequest
@@ -27,31 +27,40 @@ class ScoreWork:
         self._prefill = Prefill(served, job.context)
         self._after_context = torch.empty(0)
         """Logits of the first token of every continuation, (1, V)."""
+        self._feed: Prefill | None = None
+        """The continuation under way; None before its first step."""
+        self._tokens: list[Token] = []
+        """Those of the continuation under way that are scored."""
         self._scored: list[Scored] = []
         self.slots = 0
         self.row_count = 0
         self.done = False
 
     def solo_step(self) -> None:
-        """A chunk of the context, or one continuation."""
+        """A chunk of the context, or a chunk of a continuation."""
         if not self._prefill.done:
             hidden = self._prefill.step()
             if self._prefill.done:
                 self._after_context = self._served.logits(hidden[-1:])
             return
-        self._scored.append(self._score(self._job.continuations[len(self._scored)]))
+        continuation = self._job.continuations[len(self._scored)]
+        if self._feed is None:
+            self._feed = Prefill(self._served, continuation[:-1], self._prefill.cache.copy())
+            self._describe(self._after_context, continuation)
+        if not self._feed.done:
+            self._describe(self._served.logits(self._feed.step()), continuation)
+        if self._feed.done:
+            self._scored.append(Scored(tuple(self._tokens)))
+            self._feed, self._tokens = None, []
         if len(self._scored) == len(self._job.continuations):
             self.done = True
             self.handle.finish(self._scored)
 
-    def _score(self, continuation: tuple[int, ...]) -> Scored:
-        logits = self._after_context
-        if len(continuation) > 1:
-            hidden = self._served.hidden(continuation[:-1], self._prefill.cache.copy())
-            logits = torch.cat((logits, self._served.logits(hidden)))
+    def _describe(self, logits: Tensor, continuation: tuple[int, ...]) -> None:
+        """Scores the next tokens of a continuation by what the model expected before each, (T, V)."""
         check_finite(logits)
-        tokens = (describe(row, token, self._job.alternatives) for row, token in zip(logits, continuation, strict=True))
-        return Scored(tuple(tokens))
+        for row, token in zip(logits, continuation[len(self._tokens) :], strict=False):
+            self._tokens.append(describe(row, token, self._job.alternatives))
 
 
 class ReadWork:

@@ -69,22 +69,26 @@ class Served:
 
 
 class Prefill:
-    """Runs a prompt through the model chunk by chunk.
+    """Runs tokens through the model chunk by chunk.
 
     Args:
-        room: tokens to keep free in the cache for what follows.
+        tokens: one stream's next tokens.
+        cache: of the stream's earlier tokens; None starts a stream.
+        room: tokens to keep free in a new cache for what follows.
     """
 
-    def __init__(self, served: Served, tokens: Sequence[int], room: int = 0):
-        self._served, self._tokens = served, tokens
-        self.cache = KVCache(served.model.config.n_layer, capacity=len(tokens) + room)
+    def __init__(self, served: Served, tokens: Sequence[int], cache: KVCache | None = None, room: int = 0):
+        self._served, self._tokens, self._fed = served, tokens, 0
+        fresh = KVCache(served.model.config.n_layer, capacity=len(tokens) + room)
+        self.cache = fresh if cache is None else cache
 
     @property
     def done(self) -> bool:
-        """Whether the whole prompt is in the cache."""
-        return self.cache.length >= len(self._tokens)
+        """Whether all tokens are in the cache."""
+        return self._fed == len(self._tokens)
 
     def step(self) -> Tensor:
         """The next chunk's states, (T, C)."""
-        start = self.cache.length
-        return self._served.hidden(self._tokens[start : start + self._served.chunk_tokens], self.cache)
+        chunk = self._tokens[self._fed : self._fed + self._served.chunk_tokens]
+        self._fed += len(chunk)
+        return self._served.hidden(chunk, self.cache)

@@ -130,5 +130,7 @@ class CacheRows:
         for row, cache in enumerate(self._streams):
             mine = slice(row, row + 1)
             all_keys, all_values = cache.extend(layer, keys[mine], values[mine])
-            attended[mine] = F.scaled_dot_product_attention(queries[mine], all_keys, all_values)
+            # A copy: with odd widths its place in memory differs from row to row, and so would the kernel's bits.
+            query = queries[mine].clone()
+            attended[mine] = F.scaled_dot_product_attention(query, all_keys, all_values)
         return attended
