@@ -6,12 +6,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.text.tiny import TOKENIZER, write_checkpoint
 from workbench.cli import main
@@ -19,15 +17,6 @@ from workbench.manager import DEMO_FOLDER
 
 WRITE = ["generate", "--prompt", "The unicorn", "--max-new-tokens", "6", "--temperature", "0"]
 needs_demo = pytest.mark.skipif(not (DEMO_FOLDER / "config.json").exists(), reason="the demo checkpoint is not there")
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """One thread while a test runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="module")

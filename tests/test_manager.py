@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.text.tiny import tiny_network, write_checkpoint
 from workbench import manager as manager_module
@@ -24,15 +23,6 @@ CACHE_BYTES = 2 * 2 * 32 * 64 * 4
 """Of one stream: keys and values, layers, width, context, float32."""
 ROOM_FOR_TWO = 2 * WEIGHTS_BYTES + CACHE_BYTES + 100
 REQUEST = Generate("The unicorn", max_new_tokens=5, sampling=Sampling(0.0))
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """One thread while a test runs."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture

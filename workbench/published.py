@@ -133,6 +133,7 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
             BadRequest: a setting out of its range. TooLong: a row fills the context.
         """
         eos = self.config.eos_token_id if eos_token_id is None else eos_token_id
+        prompts = _prompts(input_ids, attention_mask)
         new_tokens = _new_tokens(input_ids.shape[1], max_length, max_new_tokens)
         sampling = Sampling(0.0, repetition_penalty=repetition_penalty)
         if do_sample:
@@ -148,7 +149,7 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
                 seed=first_seed + row,
                 stop_tokens=frozenset() if eos is None else frozenset({eos}),
             )
-            for row, prompt in enumerate(_prompts(input_ids, attention_mask))
+            for row, prompt in enumerate(prompts)
         ]
         rows = [_ids(decoded) for decoded in self._decode(jobs)]
         pad = next((p for p in (pad_token_id, self.config.pad_token_id, eos) if p is not None), 0)
@@ -183,6 +184,11 @@ def _new_tokens(prompt_tokens: int, max_length: int | None, max_new_tokens: int 
 
 def _prompts(input_ids: Tensor, attention_mask: Tensor | None) -> list[tuple[int, ...]]:
     mask = torch.ones_like(input_ids) if attention_mask is None else attention_mask
+    if input_ids.dim() != 2 or not len(input_ids) or mask.shape != input_ids.shape:
+        raise BadRequest(
+            f"input_ids must be (rows, tokens) with at least one row, and attention_mask of the same shape; "
+            f"got {tuple(input_ids.shape)} and {tuple(mask.shape)}."
+        )
     return [tuple(row[keep.bool()].tolist()) for row, keep in zip(input_ids, mask, strict=True)]
 
 

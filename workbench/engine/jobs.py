@@ -87,6 +87,8 @@ class Beams:
     def __post_init__(self) -> None:
         check_whole("num_beams", self.count, 1, MOST_BEAMS)
         check_number("length_penalty", self.length_penalty, -10, 10)
+        if not isinstance(self.early_stopping, bool):
+            raise BadRequest(f"early_stopping must be true or false; got {self.early_stopping!r}.")
 
 
 @dataclass(frozen=True)
