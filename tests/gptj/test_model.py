@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.gptj.tiny import CLASSES, fill, tiny_causal, tiny_config, tokens
 from workbench.gptj.attention import rotation
+from workbench.gptj.cache import KVCache
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM, GPTJModel
 
@@ -238,3 +239,10 @@ def test_fresh_weights_have_the_published_spread() -> None:
             assert parameter.min() == parameter.max() == 1, name
         else:
             assert parameter.std().item() == pytest.approx(0.02, rel=0.1), name
+
+
+def test_gradient_checkpointing_refuses_a_cache_in_training() -> None:
+    model = tiny_causal().train()
+    model.transformer.gradient_checkpointing = True
+    with pytest.raises(ValueError, match="past_key_values"):
+        model(tokens(1, 3), past_key_values=KVCache(2))

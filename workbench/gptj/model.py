@@ -131,11 +131,14 @@ class GPTJModel(nn.Module):
             use_cache: give `past_key_values` back; None takes the configuration's `use_cache`.
 
         Raises:
-            ValueError: both or neither of ids and embeddings; more tokens than `n_positions`.
+            ValueError: both or neither of ids and embeddings; more tokens than `n_positions`; a cache in training
+                with gradient checkpointing.
         """
         x = self._embed(input_ids, inputs_embeds, token_type_ids)
         use_cache = self.config.use_cache if use_cache is None else use_cache
         if self.gradient_checkpointing and self.training:
+            if past_key_values is not None:
+                raise ValueError("gradient checkpointing can't recompute over past_key_values; turn one of them off")
             use_cache = False
         if past_key_values is None and use_cache:
             past_key_values = KVCache(self.config.n_layer)
