@@ -14,6 +14,7 @@ import pytest
 from tests.text.tiny import TOKENIZER, write_checkpoint
 from workbench.cli import main
 from workbench.manager import DEMO_FOLDER
+from workbench.text.language_model import LanguageModel
 
 WRITE = ["generate", "--prompt", "The unicorn", "--max-new-tokens", "6", "--temperature", "0"]
 needs_demo = pytest.mark.skipif(not (DEMO_FOLDER / "config.json").exists(), reason="the demo checkpoint is not there")
@@ -25,11 +26,13 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(write_checkpoint(tmp_path_factory.mktemp("tiny"), n_positions=2000))
 
 
-def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+def run(*arguments: str, encoding: str = "utf-8", **options: Any) -> subprocess.CompletedProcess[str]:
     """`python -m workbench` in a process of its own."""
     command = [sys.executable, "-m", "workbench", *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, check=False, **options)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONIOENCODING": encoding}
+    return subprocess.run(
+        command, capture_output=True, encoding=encoding, timeout=120, env=environment, check=False, **options
+    )
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -112,6 +115,22 @@ def test_without_json_the_text_appears_and_figures_go_to_standard_error(
     shown = capsys.readouterr()
     assert shown.out == expected + "\n"
     assert "6 tokens in" in shown.err and "length" in shown.err
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_character_that_the_output_can_not_encode_is_shown_by_its_number(folder: str, encoding: str) -> None:
+    wild = [*WRITE[:-1], "100", "--seed", "1", "--max-new-tokens", "60", "--model", folder]
+    shown, document = run(*wild, encoding=encoding), run(*wild, "--json", encoding=encoding)
+    text = json.loads(document.stdout)["text"]
+    assert (shown.returncode, document.returncode) == (0, 0) and not text.isascii()
+    assert shown.stdout == text.encode(encoding, "backslashreplace").decode(encoding) + "\n"
+
+
+def test_banning_every_token_is_bad_input(
+    folder: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(LanguageModel, "_ban", lambda model, text: list(range(model.tokenizer.size)))
+    assert "Every token is banned" in refused(capsys, *WRITE, "--model", folder, "--ban", "e")
 
 
 def test_stop_strings_and_bans_are_passed_on(folder: str, capsys: pytest.CaptureFixture[str]) -> None:

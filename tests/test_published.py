@@ -236,3 +236,33 @@ def test_a_prompt_that_fills_the_context_is_refused(model: GPTJForCausalLM) -> N
 def test_a_setting_out_of_its_range_is_refused_by_name(model: GPTJForCausalLM, name: str, value: float) -> None:
     with pytest.raises(BadRequest, match=name):
         model.generate(tokens(1, 4), **{"max_new_tokens": 2, "do_sample": name != "num_beams", name: value})
+
+
+@pytest.mark.parametrize("by", ["argument", "configuration"])
+def test_several_end_tokens_each_end_a_row_and_the_first_one_pads(model: GPTJForCausalLM, by: str) -> None:
+    greedy = model.generate(tokens(2, 4), max_new_tokens=8)[:, 4:].tolist()
+    ends = [greedy[0][1], greedy[1][4]]
+    if by == "configuration":
+        model.config.eos_token_id = ends
+    ended = model.generate(
+        tokens(2, 4), max_new_tokens=8, eos_token_id=ends if by == "argument" else None
+    )[:, 4:].tolist()  # fmt: skip
+    for row, whole in zip(ended, greedy, strict=True):
+        length = next(place for place, token in enumerate(whole) if token in ends) + 1
+        assert row == whole[:length] + [ends[0]] * (len(row) - length)
+
+
+@pytest.mark.parametrize("kind", CLASSES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_model_tells_its_device_and_its_dtype(kind: type, dtype: torch.dtype) -> None:
+    model = kind(tiny_config()).to(dtype)
+    assert model.device == torch.device("cpu") and model.dtype == dtype
+    assert kind(tiny_config()).to("meta").device == torch.device("meta")
+
+
+def test_a_model_offloaded_to_disk_takes_its_inputs_on_the_cpu(folder: Path, tmp_path: Path) -> None:
+    model = GPTJForCausalLM.from_pretrained(folder, device_map={"": "disk"}, offload_folder=tmp_path)
+    ids = tokens(1, 4).to(model.device)
+    assert model.device == torch.device("cpu") and model.dtype == torch.float32
+    plain = GPTJForCausalLM.from_pretrained(folder, device_map="cpu")
+    assert torch.equal(model.generate(ids, max_new_tokens=5), plain.generate(ids, max_new_tokens=5))

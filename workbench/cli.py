@@ -5,6 +5,7 @@ status 0: done; 2: bad input or usage; 1: anything else.
 """
 
 import argparse
+import codecs
 import dataclasses
 import json
 import os
@@ -29,10 +30,13 @@ def main(arguments: Sequence[str]) -> int:
     parser = build_parser()
     options = parser.parse_args(arguments)
     command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character shows its number
     try:
         answer = command(options)
         if options.json:
-            json.dump(answer, sys.stdout, ensure_ascii=False, indent=2)
+            # Outside of UTF-8 the numbers must be written as JSON writes them.
+            json.dump(answer, sys.stdout, ensure_ascii=not _writes_unicode(), indent=2)
             print()
         sys.stdout.flush()
     except BrokenPipeError:
@@ -66,6 +70,11 @@ def build_parser() -> argparse.ArgumentParser:
 def note(text: str, end: str = "\n") -> None:
     """Writes to standard error."""
     print(text, end=end, file=sys.stderr, flush=True)
+
+
+def _writes_unicode() -> bool:
+    """Whether standard output can encode every character."""
+    return codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:

@@ -4,7 +4,7 @@ WorkbenchError
 ├── CannotLoad
 │   ├── CheckpointNotFound    no such folder, or the Hub can't be reached
 │   ├── BadCheckpoint         a file is broken, incomplete, malicious or of another architecture
-│   ├── NotEnoughMemory       the plan does not fit this machine
+│   ├── NotEnoughMemory       the plan does not fit this machine, or its memory ran out
 │   └── MissingDependency     an optional package is not installed
 ├── BadRequest                a setting or a text that can't be served
 │   ├── TooLong               more tokens than the model's context
@@ -41,7 +41,7 @@ class BadCheckpoint(CannotLoad):
 
 
 class NotEnoughMemory(CannotLoad):
-    """The memory plan does not fit."""
+    """The memory plan does not fit, or the memory ran out in the middle of a request."""
 
 
 class MissingDependency(CannotLoad):

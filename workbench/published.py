@@ -4,6 +4,7 @@ The network itself needs only torch; these thin classes add `from_pretrained`, `
 """
 
 import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -14,9 +15,9 @@ from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Decoded, Sampling
 from workbench.errors import BadRequest
 from workbench.gptj import heads, model
-from workbench.gptj.config import GPTJConfig
+from workbench.gptj.config import GPTJConfig, as_ids
+from workbench.loading.devices import DeviceMap, MaxMemory
 from workbench.loading.load import from_pretrained, save_pretrained
-from workbench.loading.placement import DeviceMap, MaxMemory
 from workbench.loading.source import resolve
 from workbench.loading.write import SHARD_BYTES
 from workbench.text import tokenizer
@@ -35,7 +36,20 @@ DEFAULT_NEW_TOKENS = 20
 
 
 class Pretrained:
-    """The two methods that the published page gives every model class."""
+    """What the published page gives every model class beside its forward pass."""
+
+    @property
+    def device(self) -> torch.device:
+        """Of the first parameter: where inputs belong. A model offloaded to disk takes them on the CPU."""
+        device: torch.device = next(self.parameters()).device  # type: ignore[attr-defined]
+        offloaded = device.type == "meta" and hasattr(self, "hf_device_map")
+        return torch.device("cpu") if offloaded else device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of the first parameter with decimals, since quantised weights are whole numbers."""
+        parameters: Iterator[Tensor] = self.parameters()  # type: ignore[attr-defined]
+        return next(parameter.dtype for parameter in parameters if parameter.is_floating_point())
 
     @classmethod
     def from_pretrained(
@@ -88,7 +102,7 @@ class Tokenizer(tokenizer.Tokenizer):
             CheckpointNotFound: there is no such folder or repository.
             BadCheckpoint: a tokenizer file is missing or broken.
         """
-        return cls.from_folder(resolve(folder_or_hub_id, revision))
+        return cls.from_folder(resolve(folder_or_hub_id, revision, weights=False))
 
 
 class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
@@ -111,7 +125,7 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
         num_beams: int = 1,
         length_penalty: float = 1.0,
         early_stopping: bool = False,
-        eos_token_id: int | None = None,
+        eos_token_id: int | Sequence[int] | None = None,
         pad_token_id: int | None = None,
         seed: int | None = None,
     ) -> Tensor:
@@ -122,8 +136,8 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
             max_length: tokens of prompt and continuation together.
             max_new_tokens: tokens of the continuation; goes before `max_length`. 20 if neither length is given.
             do_sample: draw tokens; False takes the likeliest, or searches with `num_beams` > 1.
-            eos_token_id: ends a row; None takes the configuration's.
-            pad_token_id: fills rows that end early; None takes the configuration's, else the end token.
+            eos_token_id: ends a row, or several that do; None takes the configuration's.
+            pad_token_id: fills rows that end early; None takes the configuration's, else the first end token.
             seed: of the draws; None draws one from torch's global generator, so `torch.manual_seed` repeats them.
 
         Returns:
@@ -132,7 +146,7 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
         Raises:
             BadRequest: a setting out of its range. TooLong: a row fills the context.
         """
-        eos = self.config.eos_token_id if eos_token_id is None else eos_token_id
+        ends = self.config.end_tokens if eos_token_id is None else as_ids(eos_token_id)
         prompts = _prompts(input_ids, attention_mask)
         new_tokens = _new_tokens(input_ids.shape[1], max_length, max_new_tokens)
         sampling = Sampling(0.0, repetition_penalty=repetition_penalty)
@@ -147,12 +161,12 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
                 sampling=sampling,
                 beams=Beams(num_beams, length_penalty, early_stopping),
                 seed=first_seed + row,
-                stop_tokens=frozenset() if eos is None else frozenset({eos}),
+                stop_tokens=frozenset(ends),
             )
             for row, prompt in enumerate(prompts)
         ]
         rows = [_ids(decoded) for decoded in self._decode(jobs)]
-        pad = next((p for p in (pad_token_id, self.config.pad_token_id, eos) if p is not None), 0)
+        pad = next((p for p in (pad_token_id, self.config.pad_token_id, *ends) if p is not None), 0)
         longest = max(map(len, rows))
         padded = torch.tensor([row + [pad] * (longest - len(row)) for row in rows], dtype=torch.long)
         return torch.cat((input_ids, padded.to(input_ids.device)), dim=1)

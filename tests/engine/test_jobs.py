@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import time
 from typing import Any
 
 import pytest
@@ -152,3 +153,15 @@ def test_a_dropped_handle_says_it_was_stopped() -> None:
 def test_waiting_for_a_result_has_a_limit() -> None:
     with pytest.raises(TimeoutError):
         Handle(decode()).result(timeout_seconds=0.01)
+
+
+def test_a_token_is_stamped_when_the_engine_hands_it_out_and_the_end_when_it_ends() -> None:
+    handle: Handle[Any] = Handle(decode())
+    before = time.monotonic()
+    handle.emit(token(4))
+    handle.finish("all")
+    after = time.monotonic()
+    time.sleep(0.01)
+    (came,) = handle
+    assert before <= came.emitted_at <= handle.ended_at <= after
+    assert came == token(4)

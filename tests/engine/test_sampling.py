@@ -168,7 +168,7 @@ def test_whatever_the_settings_a_known_token_is_drawn(
 def test_if_every_token_is_banned_the_error_says_so(beams: int) -> None:
     everything = frozenset(range(VOCABULARY))
     job = Decode((1,), 4, sampling=Sampling(0.0), beams=Beams(beams), banned=everything)
-    with pytest.raises(NumericalFailure, match="Every token is banned"):
+    with pytest.raises(BadRequest, match="Every token is banned"):
         answer(quiet_engine(), job)
 
 

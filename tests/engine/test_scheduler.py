@@ -125,11 +125,17 @@ class AnyInterleaving(RuleBasedStateMachine):
     def rows_are_not_overbooked(self) -> None:
         booked = [work.slots for work in self.entered if work.slots]
         assert sum(booked) <= MAX_ROWS or len(booked) == 1
+        assert sum(not work.slots for work in self.entered) <= MAX_ROWS
 
     @invariant()
     def streams_enter_in_the_order_they_came(self) -> None:
         first_waiting = min((work.number for work in self.waiting() if work.slots), default=self.count)
         assert all(work.number < first_waiting for work in self.entered if work.slots)
+
+    @invariant()
+    def jobs_without_rows_enter_in_the_order_they_came(self) -> None:
+        first_waiting = min((work.number for work in self.waiting() if not work.slots), default=self.count)
+        assert all(work.number < first_waiting for work in self.entered if not work.slots)
 
     def teardown(self) -> None:
         """Whatever happened, all work ends within the steps it asks for."""
@@ -168,6 +174,24 @@ def test_a_job_without_rows_does_not_wait_for_a_free_one() -> None:
     works = [stream(0), stream(1), score(2)]
     scheduler = scheduler_of(*works, max_rows=1)
     assert [scheduler.next_solo(), scheduler.next_solo()] == [works[0], works[2]]
+
+
+def test_jobs_without_rows_wait_when_there_are_as_many_as_rows() -> None:
+    works = [score(0, solo=1), score(1), score(2), stream(3)]
+    scheduler = scheduler_of(*works, max_rows=2)
+    assert list(scheduler.jobs) == [works[0], works[1], works[3], works[2]] and scheduler._waiting[0] is works[2]
+    works[0].solo_step()
+    scheduler.sweep()
+    assert not scheduler._waiting
+
+
+def test_jobs_without_rows_fill_the_line_like_any_other() -> None:
+    scheduler: Scheduler[FakeWork] = Scheduler(max_rows=1, max_waiting=2)
+    for number in range(3):
+        scheduler.add(score(number))
+        scheduler.sweep()
+    with pytest.raises(Busy, match="2 requests are waiting already"):
+        scheduler.add(score(3))
 
 
 def test_a_stream_waits_for_a_free_row_and_gets_it_on_the_next_sweep() -> None:

@@ -114,7 +114,7 @@ def test_another_architecture_is_refused_by_name() -> None:
         ("rotary_dim", 0),
         ("rotary_dim", 258),
         ("rotary_dim", "64"),
-        ("activation_function", "swish"),
+        ("activation_function", "swish9"),
         ("activation_function", None),
         ("resid_pdrop", 1.0),
         ("embd_pdrop", -0.1),
@@ -125,6 +125,10 @@ def test_another_architecture_is_refused_by_name() -> None:
         ("use_cache", "false"),
         ("bos_token_id", -1),
         ("eos_token_id", 1.5),
+        ("eos_token_id", [3, -1]),
+        ("eos_token_id", [3, "4"]),
+        ("use_cache", 1),
+        ("pad_token_id", -2),
         ("pad_token_id", "0"),
         ("tie_word_embeddings", "false"),
         ("num_labels", 0),
@@ -145,4 +149,28 @@ def test_wild_values_give_a_config_or_a_value_error(values: dict[str, Any]) -> N
         return
     assert config.head_width * config.n_head == config.n_embd
     assert 2 <= config.rotated_width <= config.head_width
+    assert GPTJConfig.from_dict(config.to_dict()) == config
+
+
+@pytest.mark.parametrize("ends, ids", [(None, ()), (7, (7,)), ([7, 2], (7, 2)), ([], ())])
+def test_a_text_may_end_at_no_token_at_one_or_at_several(ends: Any, ids: tuple[int, ...]) -> None:
+    config = GPTJConfig.from_dict({"eos_token_id": ends})
+    assert config.end_tokens == ids and config.eos_token_id == ends
+    assert GPTJConfig.from_dict(config.to_dict()) == config
+
+
+def test_a_list_of_end_tokens_is_the_configurations_own() -> None:
+    ends = [7, 2]
+    config = GPTJConfig(eos_token_id=ends)
+    ends.append(3)
+    assert config.eos_token_id == [7, 2]
+
+
+@pytest.mark.parametrize(
+    "field, published, meant",
+    [("pad_token_id", -1, None), ("use_cache", None, True), ("activation_function", "swish", "silu")],
+)
+def test_another_published_spelling_means_the_same(field: str, published: Any, meant: Any) -> None:
+    config = GPTJConfig.from_dict({field: published})
+    assert getattr(config, field) == meant
     assert GPTJConfig.from_dict(config.to_dict()) == config

@@ -1,5 +1,6 @@
 """Words in, words out: streamed pieces join, stops stop, seeds repeat, and likelihoods are those of a forward pass."""
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -194,3 +195,36 @@ def test_a_token_id_beyond_the_vocabulary_is_refused(model: LanguageModel) -> No
 def test_beam_search_in_words_ends_with_its_best_text(model: LanguageModel) -> None:
     beams = model.generate(replace(REQUEST, num_beams=3, sampling=Sampling(0.0)))
     assert len(beams.tokens) == 20 and beams.text == TOKENIZER.decode(ids(beams))
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_consumer_that_pauses_changes_no_figure(beams: int) -> None:
+    request = replace(REQUEST, num_beams=beams, sampling=Sampling(0.0))
+    model = tiny_language_model()
+    with model.engine:
+        began = time.monotonic()
+        stream = model.stream(request)
+        next(stream)
+        while not model.engine._scheduler.idle:
+            time.sleep(0.01)
+        computed_in = time.monotonic() - began
+        time.sleep(0.3)
+        *_, last = stream
+    assert last.time_to_first_token_seconds is not None and last.tokens_per_second is not None
+    assert last.time_to_first_token_seconds <= last.seconds <= computed_in
+    assert last.tokens_per_second >= (last.completion_tokens - 1) / computed_in
+
+
+def test_the_configurations_own_end_tokens_end_the_text_beside_the_tokenizers() -> None:
+    model = tiny_language_model()
+    with model.engine:
+        whole = ids(model.generate(REQUEST))
+        for ends in (whole[5], [whole[9], whole[5]]):
+            model.engine.served.model.config.eos_token_id = ends
+            ended = model.generate(REQUEST)
+            assert ids(ended) == whole[: whole.index(whole[5])] and ended.finish_reason == "stop"
+
+
+def test_a_row_of_the_model_without_a_token_can_not_be_forced(model: LanguageModel) -> None:
+    with pytest.raises(BadRequest, match=f"no token {TOKENIZER.size}"):
+        model.generate(replace(REQUEST, forced=(TOKENIZER.size,)))

@@ -66,7 +66,7 @@ class BeamSearch:
         """Takes (running beams, V) logits in float32 and gives the parent beam of each new one.
 
         Raises:
-            NumericalFailure: no token is left to choose.
+            BadRequest: no token is left to choose.
         """
         self._length += 1
         parents: list[int] = []
@@ -77,7 +77,7 @@ class BeamSearch:
                 if rank < self._beams.count:
                     self._finish(score, self._running[parent], logits[parent], token, stops)
             elif len(running) < self._beams.count:
-                described = describe(logits[parent], token, self._alternatives)
+                described = self._describe(logits[parent], token)
                 running.append(Beam(score, (*self._running[parent].tokens, described)))
                 parents.append(parent)
         self._running = running
@@ -105,8 +105,11 @@ class BeamSearch:
 
     def _finish(self, score: float, beam: Beam, logits: Tensor, token: int, stops: bool) -> None:
         by_length = score / self._length**self._beams.length_penalty
-        tokens = beam.tokens if stops else (*beam.tokens, describe(logits, token, self._alternatives))
+        tokens = beam.tokens if stops else (*beam.tokens, self._describe(logits, token))
         self._finished.append(Finished(by_length, tokens, token if stops else None))
+
+    def _describe(self, logits: Tensor, token: int) -> Token:
+        return describe(logits, token, self._alternatives, self._sampler.known_tokens)
 
     def _settled(self) -> bool:
         """Whether no running beam can enter the finished ones any more, as far as the usual rule looks."""

@@ -14,7 +14,7 @@ class DecodeWork:
 
     Raises:
         TooLong: prompt and forced tokens exceed the context.
-        BadRequest: an id beyond the vocabulary.
+        BadRequest: an id beyond the vocabulary, or a forced one without a token.
     """
 
     def __init__(self, served: Served, job: Decode, handle: Handle[Decoded]):
@@ -54,7 +54,7 @@ class DecodeWork:
         if chosen in self._job.stop_tokens and index >= len(forced):
             self._finish("stop", chosen)
             return
-        token = describe(row, chosen, self._job.alternatives)
+        token = describe(row, chosen, self._job.alternatives, self._served.known_tokens)
         self._ids.append(chosen)
         self._tokens.append(token)
         self.handle.emit(token)
@@ -126,6 +126,7 @@ class BeamWork:
 def room_to_decode(served: Served, job: Decode) -> int:
     """The most tokens the job can add: `max_new_tokens`, or what the context leaves."""
     served.check_tokens((*job.prompt, *job.forced, *job.banned))
+    served.check_known(job.forced)
     served.check_room(len(job.prompt), max(1, len(job.forced)))
     return min(job.max_new_tokens, served.context - len(job.prompt))
 

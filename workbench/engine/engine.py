@@ -11,8 +11,8 @@ from workbench.engine.decoding import BeamWork, DecodeWork
 from workbench.engine.jobs import Decode, Decoded, Handle, Job, Read, Score, Scored
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import Served
-from workbench.errors import Cancelled
+from workbench.engine.served import Served, input_device
+from workbench.errors import Cancelled, NotEnoughMemory
 from workbench.gptj.model import GPTJForCausalLM
 
 EngineWork = DecodeWork | BeamWork | ScoreWork | ReadWork
@@ -33,7 +33,7 @@ class Engine:
         model: in eval mode; nobody else may run it meanwhile.
         known_tokens: the tokenizer's size; ids from here on are never drawn. None: all columns are tokens.
         heads: modules over hidden states (T, C), by name, for Read jobs.
-        max_rows: streams decoding at a time.
+        max_rows: streams decoding at a time, and as many jobs beside them that score or read.
         max_waiting: jobs waiting before newcomers are refused.
         threaded: False runs jobs only inside `run_until_idle`.
         cpu_threads: of the engine's thread; None leaves PyTorch's own number.
@@ -181,7 +181,22 @@ class Engine:
     def _fail(self, work: EngineWork, error: Exception) -> None:
         with self._lock:
             self._scheduler.remove(work)
-        work.handle.fail(error)
+        work.handle.fail(as_shown(error))
+
+
+def as_shown(error: Exception) -> Exception:
+    """The error that reaches the asker: a failed allocation as NotEnoughMemory, anything else as it is."""
+    # On a CPU a failed allocation is a plain RuntimeError, known by its words alone.
+    told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    if not told and not isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return error
+    shown = NotEnoughMemory(
+        "The memory ran out while the request was computed, and the request was dropped. Make it shorter (prompt and "
+        "new tokens), or run fewer streams or beams at a time; a smaller precision leaves more room as well."
+    )
+    # Without its traceback, whose frames would keep the step's tensors alive when memory is short.
+    shown.__cause__ = error.with_traceback(None)
+    return shown
 
 
 def cpu_threads_for(model: GPTJForCausalLM, available: int) -> int:
@@ -199,7 +214,7 @@ def row_block(model: GPTJForCausalLM) -> int:
 
 def chunk_tokens(model: GPTJForCausalLM) -> int:
     """Tokens a prefill chunk: a power of two that depends on the model and device alone, never on the load."""
-    if model.transformer.wte.weight.device.type != "cpu":
+    if input_device(model).type != "cpu":
         return LARGEST_CHUNK_TOKENS
     fitting = int(CHUNK_BUDGET_FLOP / (2 * block_parameters(model)))
     return max(SMALLEST_CHUNK_TOKENS, min(LARGEST_CHUNK_TOKENS, 2 ** fitting.bit_length() // 2))

@@ -3,8 +3,9 @@
 import math
 import queue
 import threading
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Generic, TypeVar
 
 from torch import Tensor
@@ -170,7 +171,9 @@ class Token:
     rank: int
     """1 for the likeliest token."""
     alternatives: tuple[tuple[int, float], ...] = ()
-    """The likeliest (id, logprob), best first."""
+    """The likeliest (id, logprob), best first; columns without a token are left out."""
+    emitted_at: float = field(default=0.0, compare=False, repr=False)
+    """When the engine handed it out, on time.monotonic's clock in seconds; 0.0: not yet."""
 
 
 @dataclass(frozen=True)
@@ -218,6 +221,8 @@ class Handle(Generic[Result]):
     _result: Result | None = None
     _error: BaseException | None = None
     cancelled: bool = False
+    ended_at: float = 0.0
+    """When the job ended, on time.monotonic's clock in seconds; 0.0: it has not."""
 
     def __iter__(self) -> Iterator[Token]:
         """Tokens as they are decoded; raises what the job failed with."""
@@ -256,8 +261,8 @@ class Handle(Generic[Result]):
         self.cancelled = True
 
     def emit(self, token: Token) -> None:
-        """For the engine: hands a token to the asker."""
-        self._events.put(token)
+        """For the engine: hands a token to the asker, stamped now, so that a slow asker does not slow the clock."""
+        self._events.put(replace(token, emitted_at=time.monotonic()))
 
     def finish(self, result: Result) -> None:
         """For the engine: the job's end."""
@@ -274,5 +279,6 @@ class Handle(Generic[Result]):
         self.fail(Cancelled("The request was stopped before it was done."))
 
     def _end(self) -> None:
+        self.ended_at = time.monotonic()
         self._done.set()
         self._events.put(None)

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.jobs import Sampling, Token
-from workbench.errors import NumericalFailure
+from workbench.errors import BadRequest, NumericalFailure
 
 NEVER = float("-inf")
 LARGEST_LOGIT = 1e30
@@ -45,16 +45,17 @@ class Sampler:
         self.sampling = sampling
         self._prompt = torch.tensor(sorted(set(prompt)), dtype=torch.long)
         self._generator = torch.Generator().manual_seed(seed)
-        self._known_tokens = known_tokens
+        self.known_tokens = known_tokens
         self._banned = torch.tensor(sorted(banned), dtype=torch.long)
         # Published configurations of small models name end tokens beyond their vocabulary; those never come.
-        self._stops = torch.tensor(sorted(token for token in stop_tokens if token < known_tokens), dtype=torch.long)
+        reachable = sorted(token for token in stop_tokens if 0 <= token < known_tokens)
+        self._stops = torch.tensor(reachable, dtype=torch.long)
         self._min_new_tokens = min_new_tokens
 
     def adjusted(self, logits: Tensor, continuation: Sequence[int]) -> Tensor:
         """Logits (V,) after penalties and bans; what beam search and the draw both start from."""
         logits = penalised(logits.clone(), self.sampling, self._prompt, continuation)
-        logits[self._known_tokens :] = NEVER
+        logits[self.known_tokens :] = NEVER
         logits[self._banned] = NEVER
         if len(continuation) < self._min_new_tokens:
             logits[self._stops] = NEVER
@@ -64,7 +65,7 @@ class Sampler:
         """The next token's id, from (V,) finite logits in float32.
 
         Raises:
-            NumericalFailure: no token is left to draw.
+            BadRequest: no token is left to draw.
         """
         logits = self.adjusted(logits, continuation)
         check_choice(logits)
@@ -136,9 +137,9 @@ def _keep_typical(logits: Tensor, typical_p: float) -> Tensor:
 
 
 def check_choice(logits: Tensor) -> None:
-    """Raises NumericalFailure if no token is left to draw."""
+    """Raises BadRequest if no token is left to draw."""
     if logits.max() == NEVER:
-        raise NumericalFailure("Every token is banned, so none can be drawn. Ban fewer tokens.")
+        raise BadRequest("Every token is banned, so none can be drawn. Ban fewer tokens.")
 
 
 def check_finite(logits: Tensor) -> None:
@@ -150,12 +151,17 @@ def check_finite(logits: Tensor) -> None:
         )
 
 
-def describe(logits: Tensor, chosen: int, alternatives: int) -> Token:
-    """The model's own opinion of a token: (V,) raw logits in float32 -> its log-probability, rank and rivals."""
+def describe(logits: Tensor, chosen: int, alternatives: int, known_tokens: int | None = None) -> Token:
+    """The model's own opinion of a token: (V,) raw logits in float32 -> its log-probability, rank and rivals.
+
+    Args:
+        known_tokens: ids from here on are no rivals; None: all are.
+    """
     logprobs = torch.log_softmax(logits, dim=-1)
     rank = 1 + int((logits > logits[chosen]).sum())
     best: tuple[tuple[int, float], ...] = ()
     if alternatives:
-        top = torch.topk(logprobs, min(alternatives, len(logprobs)))
+        tokens = logprobs[:known_tokens]
+        top = torch.topk(tokens, min(alternatives, len(tokens)))
         best = tuple(zip(top.indices.tolist(), top.values.tolist(), strict=True))
     return Token(chosen, logprobs[chosen].item(), rank, best)

@@ -32,7 +32,7 @@ class Scheduler(Generic[AnyWork]):
     """Waiting, admitted and finished work. Not thread-safe: the engine calls it under its lock or from its thread.
 
     Args:
-        max_rows: streams (or beams) decoding at a time.
+        max_rows: streams (or beams) decoding at a time, and as many jobs that take no rows.
         max_waiting: jobs waiting for admission before newcomers are refused.
     """
 
@@ -88,16 +88,19 @@ class Scheduler(Generic[AnyWork]):
         return [work for work in self._admitted if work.row_count and not work.done]
 
     def _admit(self) -> None:
-        """First come, first served; work that needs no rows does not wait for a free one."""
+        """First come, first served; work that needs no rows does not wait for a free one, only for its own kind."""
         used = sum(work.slots for work in self._admitted)
+        alone = sum(work.slots == 0 for work in self._admitted)
         still_waiting: deque[AnyWork] = deque()
         for work in self._waiting:
             # Nobody overtakes a stream that waits for rows, except work that takes none.
             blocked = any(other.slots for other in still_waiting)
             fits = used + work.slots <= self._max_rows or used == 0
-            if work.slots == 0 or (fits and not blocked):
+            enters = fits and not blocked if work.slots else alone < self._max_rows
+            if enters:
                 self._admitted.append(work)
                 used += work.slots
+                alone += work.slots == 0
             else:
                 still_waiting.append(work)
         self._waiting = still_waiting

@@ -9,10 +9,11 @@ from workbench.engine.jobs import Handle, Read, Score, Scored, Token
 from workbench.engine.sampling import check_finite, describe
 from workbench.engine.served import Prefill, Served
 from workbench.errors import BadRequest
+from workbench.gptj.cache import KVCache
 
 
 class ScoreWork:
-    """The context once, then each continuation over a copy of its keys and values.
+    """The context once, then each continuation over its keys and values: a copy while others need them.
 
     Raises:
         TooLong: the context and the longest continuation exceed the model's context.
@@ -45,7 +46,7 @@ class ScoreWork:
             return
         continuation = self._job.continuations[len(self._scored)]
         if self._feed is None:
-            self._feed = Prefill(self._served, continuation[:-1], self._prefill.cache.copy())
+            self._feed = Prefill(self._served, continuation[:-1], self._cache_for(continuation))
             self._describe(self._after_context, continuation)
         if not self._feed.done:
             self._describe(self._served.logits(self._feed.step()), continuation)
@@ -56,11 +57,19 @@ class ScoreWork:
             self.done = True
             self.handle.finish(self._scored)
 
+    def _cache_for(self, continuation: tuple[int, ...]) -> KVCache | None:
+        """The context's keys and values to go on from; None for a single token, which is predicted and never fed."""
+        if len(continuation) == 1:
+            return None
+        later = self._job.continuations[len(self._scored) + 1 :]
+        cache = self._prefill.cache
+        return cache.copy() if any(len(other) > 1 for other in later) else cache
+
     def _describe(self, logits: Tensor, continuation: tuple[int, ...]) -> None:
         """Scores the next tokens of a continuation by what the model expected before each, (T, V)."""
         check_finite(logits)
         for row, token in zip(logits, continuation[len(self._tokens) :], strict=False):
-            self._tokens.append(describe(row, token, self._job.alternatives))
+            self._tokens.append(describe(row, token, self._job.alternatives, self._served.known_tokens))
 
 
 class ReadWork:

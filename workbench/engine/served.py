@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.jobs import check_whole
-from workbench.errors import TooLong
+from workbench.errors import BadRequest, TooLong
 from workbench.gptj.cache import CacheRows, KVCache
 from workbench.gptj.model import GPTJForCausalLM
 
@@ -31,6 +31,11 @@ class Served:
         """n_positions: the most tokens a stream can hold."""
         return self.model.config.n_positions
 
+    @property
+    def device(self) -> torch.device:
+        """Where token ids enter."""
+        return input_device(self.model)
+
     def check_room(self, tokens: int, more: int) -> None:
         """Raises TooLong unless `tokens`, and `more` after them, fit the context."""
         if tokens + more > self.context:
@@ -43,6 +48,14 @@ class Served:
         """Raises BadRequest unless every token has a row in the embedding: a stray id would fail the others' step."""
         for token in tokens:
             check_whole("a token's id", token, 0, self.model.config.vocab_size - 1)
+
+    def check_known(self, tokens: Iterable[int]) -> None:
+        """Raises BadRequest at a token that is only a column of the output: it has no text and is never drawn."""
+        for token in tokens:
+            if token >= self.known_tokens:
+                raise BadRequest(
+                    f"The model has no token {token}: its tokens are 0 to {self.known_tokens - 1}. Choose one of them."
+                )
 
     def hidden(self, tokens: Sequence[int], cache: KVCache) -> Tensor:
         """States after the last LayerNorm of one stream's next tokens, (T, C); extends its cache."""
@@ -64,7 +77,7 @@ class Served:
         return torch.cat(parts)
 
     def _trunk(self, tokens: list[list[int]], cache: KVCache | CacheRows) -> Tensor:
-        ids = torch.tensor(tokens, device=self.model.transformer.wte.weight.device)
+        ids = torch.tensor(tokens, device=self.device)
         return self.model.transformer(ids, past_key_values=cache).last_hidden_state
 
 
@@ -92,3 +105,9 @@ class Prefill:
         chunk = self._tokens[self._fed : self._fed + self._served.chunk_tokens]
         self._fed += len(chunk)
         return self._served.hidden(chunk, self.cache)
+
+
+def input_device(model: GPTJForCausalLM) -> torch.device:
+    """Where the embedding takes its ids; one offloaded to disk is on the meta device between steps, and takes CPU's."""
+    device = model.transformer.wte.weight.device
+    return torch.device("cpu") if device.type == "meta" else device

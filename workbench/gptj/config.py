@@ -1,6 +1,7 @@
 """GPT-J's configuration, under the published names (`config.json` of the checkpoints)."""
 
 import dataclasses
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,8 +48,10 @@ class GPTJConfig:
     initializer_range: float = 0.02
     use_cache: bool = True
     bos_token_id: int | None = 50256
-    eos_token_id: int | None = 50256
+    eos_token_id: int | list[int] | None = 50256
+    """The token that ends a text, or several."""
     pad_token_id: int | None = None
+    """-1, which some files write, means None."""
     tie_word_embeddings: bool = False
     num_labels: int = 2
     """Outputs of a classification head; a span head needs exactly 2."""
@@ -58,6 +61,7 @@ class GPTJConfig:
     """Keys of config.json that the network does not use; kept, and written back by `to_dict`."""
 
     def __post_init__(self) -> None:
+        self._normalise()
         for name in ("vocab_size", "n_positions", "n_embd", "n_layer", "n_head", "num_labels"):
             self._check_size(name, getattr(self, name))
         if self.n_inner is not None:
@@ -76,6 +80,11 @@ class GPTJConfig:
     def head_width(self) -> int:
         """D: the width of one attention head."""
         return self.n_embd // self.n_head
+
+    @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """The ids of `eos_token_id`, none, one or several."""
+        return as_ids(self.eos_token_id)
 
     @property
     def inner_width(self) -> int:
@@ -116,6 +125,17 @@ class GPTJConfig:
         values = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "extra"}
         return {"model_type": "gptj", **self.extra, **values}
 
+    def _normalise(self) -> None:
+        """Other spellings that published files use for the same meaning."""
+        if self.activation_function == "swish":
+            self.activation_function = "silu"
+        if self.use_cache is None:
+            self.use_cache = True
+        if self.pad_token_id == -1:
+            self.pad_token_id = None
+        if isinstance(self.eos_token_id, (list, tuple)):
+            self.eos_token_id = list(self.eos_token_id)  # its own, so that no other configuration changes it
+
     def _check_size(self, name: str, value: object) -> None:
         largest = LARGEST.get(name, 2**20)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
@@ -148,10 +168,23 @@ class GPTJConfig:
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not 0 <= value <= 1000:
                 raise ValueError(f"{name} must be a number from 0 to 1000; got {value!r}")
-        for name in ("bos_token_id", "eos_token_id", "pad_token_id"):
-            value = getattr(self, name)
-            if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 0):
-                raise ValueError(f"{name} must be a token id or null; got {value!r}")
+        for name in ("bos_token_id", "pad_token_id"):
+            if getattr(self, name) is not None and not _is_id(getattr(self, name)):
+                raise ValueError(f"{name} must be a token id or null; got {getattr(self, name)!r}")
+        ends = self.eos_token_id if isinstance(self.eos_token_id, list) else [self.eos_token_id]
+        if self.eos_token_id is not None and not all(map(_is_id, ends)):
+            raise ValueError(f"eos_token_id must be a token id, a list of them or null; got {self.eos_token_id!r}")
         for name in ("use_cache", "tie_word_embeddings"):
             if not isinstance(getattr(self, name), bool):
                 raise ValueError(f"{name} must be true or false; got {getattr(self, name)!r}")
+
+
+def as_ids(tokens: int | Sequence[int] | None) -> tuple[int, ...]:
+    """Token ids given as none, one or several."""
+    if tokens is None:
+        return ()
+    return (tokens,) if isinstance(tokens, int) else tuple(tokens)
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

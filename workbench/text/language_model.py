@@ -121,7 +121,7 @@ class LanguageModel:
             sampling=request.sampling,
             beams=Beams(request.num_beams, request.length_penalty),
             seed=seed,
-            stop_tokens=frozenset({self.tokenizer.eos_id}),
+            stop_tokens=frozenset({self.tokenizer.eos_id, *self.engine.served.model.config.end_tokens}),
             banned=frozenset(token for text in request.banned for token in self._ban(text)),
             forced=request.forced,
             alternatives=request.alternatives,
@@ -143,13 +143,15 @@ class LanguageModel:
     def _follow(self, handle: Handle, transcript: "_Transcript") -> Iterator[Generated]:
         yield transcript.snapshot()
         for token in handle.events(HEARTBEAT_SECONDS):
-            if token is not None:
+            if token is None:
+                transcript.wait()
+            else:
                 transcript.add(token)
                 if transcript.stopped:
                     yield transcript.snapshot("stop_string")
                     return
             yield transcript.snapshot()
-        transcript.finish()
+        transcript.finish(handle.ended_at)
         yield transcript.snapshot("stop_string" if transcript.stopped else handle.result().finish_reason)
 
     def _scores(self, jobs: Iterable[Score]) -> Iterator[ScoredTokens]:
@@ -195,7 +197,7 @@ class LanguageModel:
 
 
 class _Transcript:
-    """A continuation in words as it grows, with its clock."""
+    """A continuation in words as it grows, with its clock: the engine's, so that who reads slowly changes no figure."""
 
     def __init__(self, tokenizer: Tokenizer, prompt: Sequence[int], request: Generate, seed: int, context: int):
         self._tokenizer, self._prompt_tokens, self._seed, self._context = tokenizer, len(prompt), seed, context
@@ -207,7 +209,7 @@ class _Transcript:
         self._tokens: list[TokenText] = []
         self._began = time.monotonic()
         self._first: float | None = None
-        self._latest = self._began
+        self._latest = self._now = self._began
 
     @property
     def stopped(self) -> bool:
@@ -216,13 +218,20 @@ class _Transcript:
 
     def add(self, token: Token) -> None:
         """One more token."""
-        self._latest = time.monotonic()
-        self._first = self._first or self._latest
+        self._latest = token.emitted_at
+        self._now = max(self._now, self._latest)
+        if self._first is None:
+            self._first = self._latest
         self._text += self._visible.push(token.id)
         self._tokens.append(in_words(token, self._complete.push(token.id), self._tokenizer))
 
-    def finish(self) -> None:
-        """No more tokens: shows what was held back."""
+    def wait(self) -> None:
+        """Time went by without a token."""
+        self._now = time.monotonic()
+
+    def finish(self, ended_at: float) -> None:
+        """No more tokens since then, in seconds of the monotonic clock: shows what was held back."""
+        self._now = max(self._now, ended_at)
         self._text += self._visible.finish()
         rest = self._complete.finish()
         if rest:  # half a character at the end
@@ -236,7 +245,7 @@ class _Transcript:
             finish_reason=finish_reason,
             prompt_tokens=self._prompt_tokens,
             completion_tokens=len(self._tokens),
-            seconds=time.monotonic() - self._began,
+            seconds=self._now - self._began,
             time_to_first_token_seconds=None if self._first is None else self._first - self._began,
             tokens_per_second=self._pace(),
             seed=self._seed,
