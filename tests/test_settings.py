@@ -40,3 +40,11 @@ def test_a_wrong_number_is_refused_by_the_variables_name(name: str, value: str) 
 def test_half_a_port_is_refused() -> None:
     with pytest.raises(BadRequest, match="whole"):
         read_settings({"GRADIO_SERVER_PORT": "78.5"})
+
+
+@pytest.mark.parametrize("host, locally", [
+    ("127.0.0.1", True), ("127.8.0.1", True), ("localhost", True), ("::1", True), ("[::1]", True),
+    ("0.0.0.0", False), ("::", False), ("10.0.0.5", False), ("example.org", False), ("", False),
+])  # fmt: skip
+def test_only_a_loopback_address_serves_this_machine_alone(host: str, locally: bool) -> None:
+    assert Settings(host=host).serves_locally is locally

@@ -1,5 +1,6 @@
 """Every environment variable the workbench reads, in one typed place."""
 
+import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +27,14 @@ class Settings:
     """WORKBENCH_OFFLOAD_FOLDER: where weights that fit no device are kept on disk; None offloads nothing to disk."""
     max_streams: int = 16
     """WORKBENCH_MAX_STREAMS: how many texts one model writes at the same time."""
+
+    @property
+    def serves_locally(self) -> bool:
+        """Whether `host` is a loopback address, so that whoever calls sits on this machine."""
+        try:
+            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
+        except ValueError:
+            return self.host == "localhost"
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:

@@ -1,103 +1,24 @@
 """The page in a real browser, on a scripted model; a last test writes with the demo checkpoint itself."""
 
-import os
 import re
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.ui.fake import FakeLanguageModel, FakeManager
+from tests.browser.pages import (
+    SLOW_SECONDS,
+    WAIT_MS,
+    ask_for_a_long_text,
+    expect,
+    generate,
+    playwright,
+    serve,
+    tokens,
+    watched,
+)
+from tests.ui.fake import FakeLanguageModel
 from workbench.manager import DEMO_FOLDER, ModelManager
-from workbench.settings import Settings
-from workbench.ui.bench import Bench
-from workbench.ui.web import build, launch_options
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-expect = playwright.expect
-CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
-if not CHROMIUM.exists():
-    pytest.skip(f"there is no browser at {CHROMIUM}; set CHROMIUM to one", allow_module_level=True)
-
-SLOW_SECONDS = 0.02
-WAIT_MS = 30_000
-"""Far more than any step takes, save on a machine that is busy with other things."""
-expect.set_options(timeout=WAIT_MS)
-
-
-def serve(manager: object) -> tuple[object, str]:
-    """Starts the page; gives it and its address."""
-    page = build(Bench(Settings(), manager))  # type: ignore[arg-type]
-    _, url, _ = page.launch(prevent_thread_lock=True, **launch_options())
-    return page, url
-
-
-@pytest.fixture(scope="module")
-def model() -> FakeLanguageModel:
-    """The scripted model behind the page."""
-    return FakeLanguageModel(SLOW_SECONDS)
-
-
-@pytest.fixture(scope="module")
-def url(model: FakeLanguageModel) -> Iterator[str]:
-    """The address of the page on the scripted model."""
-    page, address = serve(FakeManager(model, load_seconds=0.5))
-    yield address
-    page.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator["playwright.Browser"]:
-    """One headless Chromium for all tests."""
-    with playwright.sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def tab(browser: "playwright.Browser", url: str) -> Iterator["playwright.Page"]:
-    """A fresh page, which must end without a script error and without a request to anywhere else."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
-    yield from watched(context, url)
-    context.close()
-
-
-def watched(context: "playwright.BrowserContext", url: str) -> Iterator["playwright.Page"]:
-    """Opens the page and, at the end, asserts that nothing failed and nothing outside was asked for."""
-    page = context.new_page()
-    page.set_default_timeout(WAIT_MS)
-    wrong: list[str] = []
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("dialog", lambda dialog: (wrong.append(f"dialog: {dialog.message}"), dialog.dismiss()))
-    page.on("request", lambda request: wrong.append(request.url) if not _own(request.url, url) else None)
-    page.goto(url)
-    page.locator("#run").wait_for()
-    yield page
-    assert wrong == []
-
-
-def _own(asked: str, url: str) -> bool:
-    return asked.startswith((url.partition("?")[0], "data:", "blob:"))
-
-
-def _generate(tab: "playwright.Page", prompt: str = "Once upon a time") -> None:
-    expect(tab.locator(".model-line.ready")).to_be_visible()
-    tab.get_by_label("Prompt").fill(prompt)
-    tab.get_by_role("button", name="Generate", exact=True).click()
-    tab.locator(".lens-tokens .tok").nth(3).wait_for()
-
-
-def _ask_for_a_long_text(tab: "playwright.Page") -> None:
-    tab.get_by_label("number input for Length, at most").fill("1000")
-    tab.get_by_label("number input for Length, at most").press("Tab")
-
-
-def _tokens(tab: "playwright.Page") -> list[str]:
-    return tab.locator(".lens-tokens .tok").all_inner_texts()
 
 
 def test_the_page_is_there_before_the_model_and_says_how_it_loads(tab: "playwright.Page") -> None:
@@ -106,10 +27,10 @@ def test_the_page_is_there_before_the_model_and_says_how_it_loads(tab: "playwrig
 
 
 def test_a_text_streams_token_by_token_in_colour(tab: "playwright.Page") -> None:
-    _generate(tab)
-    early = len(_tokens(tab))
+    generate(tab)
+    early = len(tokens(tab))
     expect(tab.locator(".figures .end")).to_have_text("length reached")
-    assert 3 < early < 120 == len(_tokens(tab))
+    assert 3 < early < 120 == len(tokens(tab))
     assert tab.locator(".lens-tokens .tok.p0").count() > 0 and tab.locator(".lens-tokens .tok.p4").count() > 0
     expect(tab.locator(".figures")).to_contain_text("20.0 tokens/s")
     expect(tab.locator(".figures")).to_contain_text("of 512")
@@ -118,25 +39,25 @@ def test_a_text_streams_token_by_token_in_colour(tab: "playwright.Page") -> None
 
 def test_stop_stops_and_frees_the_model(tab: "playwright.Page", model: FakeLanguageModel) -> None:
     closed = model.closed
-    _ask_for_a_long_text(tab)
-    _generate(tab)
+    ask_for_a_long_text(tab)
+    generate(tab)
     tab.get_by_role("button", name="Stop", exact=True).click()
     expect(tab.locator("#run")).to_be_enabled()
     expect(tab.locator(".figures.running .end span")).to_be_hidden()  # the style sheet says "stopped" in its place
-    count, steps = len(_tokens(tab)), model.steps
+    count, steps = len(tokens(tab)), model.steps
     tab.wait_for_timeout(int(10 * SLOW_SECONDS * 1000))
     assert model.closed == closed + 1 and model.steps <= steps + 1
-    assert count <= len(_tokens(tab)) < 1000
+    assert count <= len(tokens(tab)) < 1000
 
 
 def test_the_keys_run_and_stop(tab: "playwright.Page") -> None:
     expect(tab.locator(".model-line.ready")).to_be_visible()
-    _ask_for_a_long_text(tab)
+    ask_for_a_long_text(tab)
     tab.get_by_label("Prompt").press("Control+Enter")
     expect(tab.locator("#stop")).to_be_enabled()
     tab.keyboard.press("Escape")
     expect(tab.locator("#run")).to_be_enabled()
-    assert len(_tokens(tab)) < 1000
+    assert len(tokens(tab)) < 1000
 
 
 def test_a_closed_browser_frees_the_model(browser: "playwright.Browser", url: str, model: FakeLanguageModel) -> None:
@@ -145,8 +66,8 @@ def test_a_closed_browser_frees_the_model(browser: "playwright.Browser", url: st
     page = context.new_page()
     page.set_default_timeout(WAIT_MS)
     page.goto(url)
-    _ask_for_a_long_text(page)
-    _generate(page)
+    ask_for_a_long_text(page)
+    generate(page)
     context.close()
     for _ in range(100):
         if model.closed > closed:
@@ -156,9 +77,9 @@ def test_a_closed_browser_frees_the_model(browser: "playwright.Browser", url: st
 
 
 def test_an_alternative_branches_from_its_place(tab: "playwright.Page", model: FakeLanguageModel) -> None:
-    _generate(tab)
+    generate(tab)
     expect(tab.locator("#run")).to_be_enabled()
-    before = _tokens(tab)
+    before = tokens(tab)
     tab.locator(".lens-tokens .tok").nth(5).click()
     expect(tab.locator(".lens-side")).to_contain_text("rank")
     choice = tab.locator(".other:not(:disabled)").first
@@ -167,13 +88,13 @@ def test_an_alternative_branches_from_its_place(tab: "playwright.Page", model: F
     expect(tab.locator(".lens-tokens .tok.branch")).to_have_text(" and")
     assert model.requests[-1].forced == (0, 1, 2, 3, 4, 6)
     assert model.requests[-1].seed == model.requests[-2].seed and model.requests[-1].prompt == "Once upon a time"
-    assert _tokens(tab)[:5] == before[:5]
+    assert tokens(tab)[:5] == before[:5]
 
 
 def test_a_branch_stops_what_is_being_written(tab: "playwright.Page", model: FakeLanguageModel) -> None:
     closed = model.closed
-    _ask_for_a_long_text(tab)
-    _generate(tab)
+    ask_for_a_long_text(tab)
+    generate(tab)
     tab.locator(".lens-tokens .tok").nth(1).click()
     tab.locator(".other:not(:disabled)").first.click()
     expect(tab.locator(".lens-tokens .tok.branch")).to_have_count(1)
@@ -187,23 +108,11 @@ def test_a_branch_stops_what_is_being_written(tab: "playwright.Page", model: Fak
     assert len(model.requests[-1].forced) == 4 and model.closed == closed + 3
 
 
-def test_tokens_can_be_walked_with_the_keyboard(tab: "playwright.Page") -> None:
-    _generate(tab)
-    expect(tab.locator("#run")).to_be_enabled()
-    tab.locator('.tok[tabindex="0"]').first.focus()
-    tab.keyboard.press("ArrowRight")
-    tab.keyboard.press("ArrowRight")
-    tab.keyboard.press("Enter")
-    expect(tab.locator(".tok.pinned")).to_have_attribute("data-i", "2")
-    tab.keyboard.press("Escape")
-    expect(tab.locator(".tok.pinned")).to_have_count(0)
-
-
 def test_hostile_texts_are_shown_and_never_run(tab: "playwright.Page", model: FakeLanguageModel) -> None:
     payload = "<img src=x onerror=alert(1)><script>alert(2)</script>${alert(3)}{{4}}"
     model.words = lambda step: payload if step == 2 else f" w{step}"
     try:
-        _generate(tab, payload)
+        generate(tab, payload)
     finally:
         model.words = None
     expect(tab.locator(".lens-tokens .tok").nth(2)).to_have_text(payload)
@@ -219,7 +128,7 @@ def test_an_error_is_shown_as_text_and_the_page_goes_on(tab: "playwright.Page") 
     tab.locator("#run").click()
     expect(tab.locator("#generate-notice")).to_contain_text("The prompt holds <b>BOOM</b>. Take it out.")
     expect(tab.locator("#run")).to_be_enabled()
-    _generate(tab)
+    generate(tab)
     expect(tab.locator("#generate-notice")).to_be_hidden()
 
 
@@ -238,7 +147,7 @@ def test_a_preset_moves_the_sliders_and_a_slider_leaves_the_preset(tab: "playwri
 
 
 def test_a_result_can_be_saved(tab: "playwright.Page") -> None:
-    _generate(tab)
+    generate(tab)
     expect(tab.locator("#run")).to_be_enabled()
     with tab.expect_download() as download:
         tab.get_by_role("button", name="Save JSON").click()
@@ -273,7 +182,7 @@ def test_a_failed_load_is_told_and_the_old_model_stays(tab: "playwright.Page") -
 def test_a_phone_needs_no_sideways_scrolling(browser: "playwright.Browser", url: str, name: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     for page in watched(context, url):
-        _generate(page)
+        generate(page)
         page.get_by_role("tab", name=name).click()
         if name == "Models":
             page.locator("#plan-button").click()
@@ -298,7 +207,7 @@ def test_the_demo_model_writes(browser: "playwright.Browser") -> None:
     served, address = serve(manager)
     context = browser.new_context()
     for page in watched(context, address):
-        _generate(page)
+        generate(page)
         expect(page.locator("#run")).to_be_enabled()
         page.locator(".lens-tokens .tok").nth(2).click()
         page.locator(".other:not(:disabled)").first.click()

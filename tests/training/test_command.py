@@ -164,3 +164,19 @@ def test_a_line_of_progress_is_readable() -> None:
     progress = TrainProgress(20, 60, 3.21, 1.5, 1e-3, 4000.0, 30.0)
     line = progress_line(progress)
     assert line == "step     20/60  loss 3.210  held-out 1.5000 bits/byte  4,000 tokens/s  1 min left"
+
+
+@pytest.mark.parametrize("name", ["config.json", "model.safetensors", "pytorch_model-00001-of-00002.bin"])
+def test_a_folder_with_somebodys_model_is_refused_and_left_alone(request_: TrainRequest, name: str) -> None:
+    folder = Path(request_.out)
+    folder.mkdir()
+    (folder / name).write_text("theirs")
+    with pytest.raises(BadRequest, match=rf"holds a model already \({name}\).* Choose another folder"):
+        train_lm(request_, silent)
+    assert {path.name: path.read_text() for path in folder.iterdir()} == {name: "theirs"}
+
+
+def test_a_shard_size_of_nothing_is_refused_before_training(request_: TrainRequest) -> None:
+    with pytest.raises(BadRequest, match="max_shard_bytes must be at least 1; got 0"):
+        train_lm(replace(request_, max_shard_bytes=0), silent)
+    assert not Path(request_.out).exists()

@@ -174,3 +174,31 @@ def test_packed_documents_come_back_apart() -> None:
     assert tokenizer.decode(tokens[ends[0] + 1 : ends[1]]) == documents[1].text
     with pytest.raises(BadRequest, match="no document"):
         pack(tokenizer, [])
+
+
+@pytest.mark.parametrize("row, message", [
+    ("[" * 200_000, "line 2: not JSON that can be read"),
+    (r'{"text": "a \ud800 b"}', r"line 2: holds \\ud800, half of a character"),
+    (r'{"text": "a", "story": "\udc00"}', r"line 2: holds \\udc00, half of a character"),
+])  # fmt: skip
+def test_a_row_that_cannot_be_read_is_refused_with_its_file_and_line(tmp_path: Path, row: str, message: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text('{"text": "Once."}\n' + row)
+    with pytest.raises(BadRequest, match="rows.jsonl, " + message) as caught:
+        list(read_documents([path]))
+    assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize("ending", ["gz", "bz2", "xz"])
+def test_a_damaged_archive_of_any_packing_is_refused_by_name(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"texts.tar.{ending}"
+    with tarfile.open(path, f"w:{ending}") as archive:  # type: ignore[call-overload]
+        data = np.random.default_rng(0).bytes(50_000)
+        info = tarfile.TarInfo("a.txt")
+        info.size = len(data)
+        archive.addfile(info, io.BytesIO(data))
+    whole = path.read_bytes()
+    for broken in (whole[: len(whole) // 2], whole[:1000] + bytes(2000) + whole[3000:]):
+        path.write_bytes(broken)
+        with pytest.raises(BadRequest, match=f"texts.tar.{ending}"):
+            list(read_documents([path]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from workbench.errors import BadRequest, NumericalFailure
+from workbench.errors import BadCheckpoint, BadRequest, NumericalFailure
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.training import pretrain as pretrain_module
@@ -163,3 +163,51 @@ def test_bits_per_byte_count_every_token_but_the_first_once(count: int) -> None:
     expected = (count - 1) * math.log2(17) / 50
     assert bits_per_byte(model, HeldOut(TEXT[:count], 50), context=16) == pytest.approx(expected, rel=1e-3)
     assert model.training
+
+
+def test_the_log_tells_each_step_once_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out, log = HeldOut(TEXT[:41], 41), tmp_path / pretrain_module.LOG_FILE
+    killed = pretrain(CONFIG, TEXT, held_out, SETTINGS, tmp_path)
+    for _ in range(6):
+        next(killed)
+    with monkeypatch.context() as patch:
+        patch.setattr(pretrain_module._Run, "save", lambda run: None)
+        killed.close()
+    with log.open("a") as file:
+        file.write('{"step": 6, "st')
+    run(tmp_path, held_out=held_out)
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == [5, 10, 12]
+
+
+def test_a_state_is_written_once_a_save(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[int] = []
+    monkeypatch.setattr(pretrain_module, "write_state", lambda folder, state: written.append(state["step"]))
+    run(tmp_path)
+    assert written == [4, 8, 12]
+
+
+@pytest.mark.parametrize("kept", [0, 1, 100, 0.5, 0.99, "text", "list"])
+def test_a_damaged_state_is_refused_by_name(tmp_path: Path, kept: float | str) -> None:
+    run(tmp_path)
+    path = tmp_path / pretrain_module.STATE_FILE
+    data = path.read_bytes()
+    if kept == "list":
+        torch.save([1], path)
+    elif kept == "text":
+        path.write_text("These are no weights.")
+    else:
+        path.write_bytes(data[: int(kept if isinstance(kept, int) else kept * len(data))])  # type: ignore[operator]
+    with pytest.raises(BadCheckpoint, match=r"training-state\.pt: not a readable training state"):
+        run(tmp_path)
+    with pytest.raises(BadCheckpoint, match=r"training-state\.pt"):
+        state(tmp_path)
+
+
+def test_a_state_without_its_optimizer_is_refused_by_name(tmp_path: Path) -> None:
+    run(tmp_path)
+    path = tmp_path / pretrain_module.STATE_FILE
+    values = torch.load(path, weights_only=True)
+    del values["optimizer"]
+    torch.save(values, path)
+    with pytest.raises(BadCheckpoint, match=r"training-state\.pt: not a readable training state"):
+        run(tmp_path)

@@ -114,6 +114,10 @@ class FakeManager:
         """The loaded models, with their leases as they are now."""
         return [replace(model, leases=self.leases[spec]) for spec, model in self._loaded.items()]
 
+    def is_loaded(self, spec: ModelSpec) -> bool:
+        """Whether this model, however its name is spelt, is in memory."""
+        return any(_same(loaded) == _same(spec) for loaded in self._loaded)
+
     def plan(self, spec: ModelSpec, streams: int = 1, context: int | None = None) -> MemoryPlan:
         """4 GiB are available: the large model fits in nf4 alone."""
         parameters = _parameters(spec)
@@ -154,7 +158,7 @@ class FakeManager:
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[FakeLanguageModel]:
         """The model, loaded if need be; it can't be unloaded meanwhile."""
-        if spec not in self._loaded:
+        if not self.is_loaded(spec):
             self.load(spec)
         self.leases[spec] += 1
         try:
@@ -167,6 +171,10 @@ class FakeManager:
         if self.leases[spec]:
             raise Busy(f"{spec.checkpoint} is in use. Stop its texts first.")
         del self._loaded[spec]
+
+
+def _same(spec: ModelSpec) -> ModelSpec:
+    return replace(spec, precision=spec.precision or "float32")
 
 
 def _parameters(spec: ModelSpec) -> int:

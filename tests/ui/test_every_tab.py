@@ -108,3 +108,41 @@ def test_a_plan_has_the_command_lines_fields(client: Client) -> None:
 def test_a_plan_of_nothing_is_told(client: Client) -> None:
     with pytest.raises(AppError, match="nowhere"):
         client.predict("nowhere", api_name="/plan")
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"settings": [1]}, "settings is \\[1\\]; it must be an object"),
+    ({"settings": "top_p"}, "must be an object"),
+    ({"model": 5}, "model is 5; it must be a text"),
+    ({"precision": [8]}, "it must be a text"),
+    ({"temperature": "hot"}, "temperature must be a number"),
+    ({"max_new_tokens": "many"}, "it must be a whole number"),
+    ({"stop": [1]}, "must be a text"),
+    ({"stop": 7}, "stop is 7"),
+    ({"seed": "x"}, "seed is"),
+    ({"prompt": 5}, "prompt must be a text"),
+    ({"settings": {"num_beams": None}}, "num_beams"),
+    ({"settings": {"top_p": None}}, "top_p"),
+    ({"settings": {"length_penalty": "x"}}, "length_penalty"),
+    ({"settings": {"max_new_tokens": None}}, "max_new_tokens"),
+    ({"settings": {"sampling": None}}, "no setting 'sampling'"),
+])  # fmt: skip
+def test_a_value_of_the_wrong_type_is_told_by_name(client: Client, given: dict, message: str) -> None:
+    with pytest.raises(AppError, match=message):
+        client.predict(**{"prompt": "Once", "api_name": "/generate"} | given)
+
+
+@pytest.mark.parametrize("given, message", [
+    ({"model": 5}, "model is 5; it must be a text"),
+    ({"streams": "two"}, "streams must be a whole number"),
+    ({"streams": None}, "streams must be a whole number"),
+    ({"context": "all"}, "context must be a whole number"),
+    ({"context": 0}, "context must be a whole number"),
+])  # fmt: skip
+def test_a_plans_value_of_the_wrong_type_is_told_by_name(client: Client, given: dict, message: str) -> None:
+    with pytest.raises(AppError, match=message):
+        client.predict(**{"api_name": "/plan"} | given)
+
+
+def test_a_model_that_is_not_named_is_the_first(client: Client) -> None:
+    assert client.predict("Once", max_new_tokens=1, model=None, api_name="/generate")[1]["completion_tokens"] == 1

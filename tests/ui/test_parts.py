@@ -1,5 +1,7 @@
 """Markup from Python: what comes from outside is escaped, and sizes read well."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.ui.fake import FakeManager
@@ -65,3 +67,11 @@ def test_numbers_read_well() -> None:
     assert bytes_text(512) == "512 B" and bytes_text(12_133_000_000) == "11.3 GiB"
     assert count_text(6_053_381_344) == "6.05 B" and count_text(7_200_000) == "7.2 M"
     assert seconds_text(0.0851) == "85 ms" and seconds_text(200) == "3 min 20 s"
+
+
+def test_a_card_names_the_precision_and_what_its_parts_are_held_in() -> None:
+    manager = FakeManager()
+    loaded = manager.load(ModelSpec("demo", precision="int8"))
+    parts = [replace(part, dtype="float32" if part.name == "lm_head" else "int8") for part in loaded.parts]
+    markup = cards_markup([replace(loaded, parts=parts)])
+    assert chip("int8") + chip("float32") + chip("cpu", "device") in markup

@@ -49,11 +49,11 @@ def test_a_growing_text_only_appends() -> None:
     assert all(later.startswith(earlier) for earlier, later in pairwise(values))
 
 
-def test_a_beam_that_changes_its_mind_replaces_the_lines() -> None:
+def test_a_last_token_that_is_completed_at_the_end_is_told_again() -> None:
     lines = TokenLines("demo", Generate(prompt="a"))
-    lines.text(_snapshot("b", "c"))
-    tokens = [json.loads(line) for line in lines.text(_snapshot("x", "y", "z")).splitlines()[1:]]
-    assert [token[1] for token in tokens] == ["x", "y", "z"]
+    lines.text(_snapshot("b", ""))
+    end = lines.text(_snapshot("b", "\ufffd", finish_reason="length")).splitlines()[1:-1]
+    assert [json.loads(line)[1] for line in end] == ["b", "\ufffd"]
 
 
 def test_a_token_line_holds_probability_rank_and_alternatives() -> None:

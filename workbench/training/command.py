@@ -14,9 +14,13 @@ from workbench.published import GPTJForCausalLM
 from workbench.text.tokenizer import TOKENIZER_FILE, Tokenizer
 from workbench.training.corpus import Corpus, Document, pack, prepare, train_bpe
 from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress, pretrain, trained_model
+from workbench.training.state import STATE_FILE
 
 STATE_FOLDER = "training"
 """Inside the run's folder: the resumable state and the log."""
+CONFIG_FILE = "config.json"
+WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpack", ".gguf")
+"""A file with one of these, or a CONFIG_FILE, is somebody's model."""
 
 
 def _option(help_text: str, kind: type = int, default: Any = dataclasses.MISSING) -> Any:
@@ -58,7 +62,8 @@ def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, An
         note: takes a line of progress.
 
     Raises:
-        BadRequest: the texts or a setting can't be used, or the folder holds a run with other settings.
+        BadRequest: the texts or a setting can't be used, or the folder holds another run or model.
+        BadCheckpoint: the state of the run in the folder is damaged.
     """
     dtype = named(request.precision).dtype
     if dtype is None:
@@ -67,9 +72,9 @@ def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, An
         steps=request.steps, batch_size=request.batch_size, context=request.context,
         learning_rate=request.learning_rate, seed=request.seed, save_every=request.save_every,
     )  # fmt: skip
-    folder = Path(request.out)
-    if folder.exists() and not folder.is_dir():
-        raise BadRequest(f"{folder} is a file. Give a folder to write the checkpoint to.")
+    if request.max_shard_bytes < 1:
+        raise BadRequest(f"max_shard_bytes must be at least 1; got {request.max_shard_bytes}.")
+    folder = _writable(Path(request.out))
     corpus = prepare(request.texts, request.held_out, request.split)
     note(f"{len(corpus.training)} documents to train on, {len(corpus.held_out)} held out, "
          f"{sum(corpus.dropped_passages.values())} passages dropped")  # fmt: skip
@@ -104,6 +109,28 @@ def progress_line(progress: TrainProgress) -> str:
         f"step {progress.step:>6}/{progress.steps}  loss {progress.loss:.3f}{score}  "
         f"{progress.tokens_per_second:,.0f} tokens/s  {progress.seconds_left / 60:.0f} min left"
     )
+
+
+def _writable(folder: Path) -> Path:
+    """The folder, if nothing is lost by writing a checkpoint to it.
+
+    Raises:
+        BadRequest: it is a file, or holds a model that no training run of ours wrote.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise BadRequest(f"{folder} is a file. Give a folder to write the checkpoint to.")
+    if folder.is_dir() and not (folder / STATE_FOLDER / STATE_FILE).exists():
+        theirs = sorted(path.name for path in folder.iterdir() if _of_a_model(path))
+        if theirs:
+            raise BadRequest(
+                f"{folder} holds a model already ({theirs[0]}), and no training run that could be continued: "
+                "training would overwrite it. Choose another folder."
+            )
+    return folder
+
+
+def _of_a_model(path: Path) -> bool:
+    return path.name == CONFIG_FILE or path.suffix in WEIGHT_ENDINGS or path.name.endswith(".index.json")
 
 
 def _tokenizer(folder: Path, corpus: Corpus, vocab_size: int) -> Tokenizer:

@@ -6,6 +6,7 @@ The steps are separate functions, so that each can be shown in a model card and 
 """
 
 import json
+import lzma
 import re
 import tarfile
 import zlib
@@ -115,7 +116,7 @@ def _read_tar(path: Path) -> Iterator[Document]:
                     stream = archive.extractfile(member)
                     if stream is not None:
                         documents.append(Document(name.removesuffix(".txt"), _decode(stream, f"{path}:{member.name}")))
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError) as error:
         raise BadRequest(f"{path}: not a readable tar archive ({error}).") from error
     if not documents:
         raise BadRequest(f"{path}: the archive holds no .txt file.")
@@ -130,17 +131,31 @@ def _read_jsonl(path: Path, text: str, split: str | None) -> Iterator[Document]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:
-            raise BadRequest(f"{path}, line {number}: not JSON ({error}).") from error
+        except (ValueError, RecursionError) as error:
+            raise BadRequest(f"{path}, line {number}: not JSON that can be read ({error}).") from error
         if not isinstance(row, dict) or not isinstance(row.get("text"), str):
             raise BadRequest(f'{path}, line {number}: every row needs a "text" field with a string.')
+        name = str(row.get("story", f"{path.stem}-{number}"))
+        _check_unicode(path, number, row["text"], name)
         if split is None or row.get("split") == split:
             passage = row["text"].strip()
             passage = passage if re.search(r"\n\s*\n", passage) else passage.replace("\n", "\n\n")
-            stories.setdefault(str(row.get("story", f"{path.stem}-{number}")), []).append(passage)
+            stories.setdefault(name, []).append(passage)
     if not stories:
         raise BadRequest(f"{path}: no row{'' if split is None else f' of split {split!r}'}.")
     yield from (Document(name, "\n\n".join(passages)) for name, passages in stories.items())
+
+
+def _check_unicode(path: Path, number: int, *texts: str) -> None:
+    """JSON can hold half of a surrogate pair, which is no character and can't be written anywhere."""
+    for text in texts:
+        try:
+            text.encode("utf-8")
+        except UnicodeEncodeError as error:
+            half = text[error.start].encode("ascii", "backslashreplace").decode()
+            raise BadRequest(
+                f"{path}, line {number}: holds {half}, half of a character. Take it out, or write it whole."
+            ) from error
 
 
 def split_held_out(

@@ -7,7 +7,6 @@ warm-up then cosine decay, gradient clipping, bfloat16 where autocast finds it s
 import dataclasses
 import json
 import math
-import os
 import time
 import zlib
 from collections.abc import Iterator
@@ -23,9 +22,8 @@ from workbench.errors import BadRequest, NumericalFailure
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.training.batches import Windows
+from workbench.training.state import DAMAGED, LOG_FILE, STATE_FILE, damaged, read_state, trim_log, write_state
 
-STATE_FILE = "training-state.pt"
-LOG_FILE = "training-log.jsonl"
 LARGEST_SEED = 2**63 - 1
 
 
@@ -107,6 +105,7 @@ def pretrain(
 
     Raises:
         BadRequest: the text is too short, or the folder holds a run with other settings or another text.
+        BadCheckpoint: the state in the folder is damaged.
         NumericalFailure: the loss is not finite any more.
     """
     windows = Windows(tokens, settings.context, settings.batch_size, settings.seed)
@@ -134,9 +133,17 @@ def pretrain(
 
 
 def trained_model(config: GPTJConfig, folder: Path) -> GPTJForCausalLM:
-    """The model of the run in a folder, in float32."""
+    """The model of the run in a folder, in float32.
+
+    Raises:
+        BadCheckpoint: the state in the folder is damaged.
+    """
     model = GPTJForCausalLM(config)
-    model.load_state_dict(_read_state(folder)["model"])
+    state = read_state(folder)
+    try:
+        model.load_state_dict(state["model"])
+    except DAMAGED as error:
+        raise damaged(folder, error) from error
     return model.eval()
 
 
@@ -164,15 +171,12 @@ def _same_length(rows: list[Tensor]) -> Iterator[Tensor]:
         yield torch.stack([row for row in rows if len(row) == length])
 
 
-def _read_state(folder: Path) -> dict[str, Any]:
-    return torch.load(folder / STATE_FILE, weights_only=True, map_location="cpu")
-
-
 class _Run:
     """A model, its optimizer and where they stand, in memory and on disk."""
 
     def __init__(self, config: GPTJConfig, settings: PretrainSettings, text_checksum: int, folder: Path):
         self.folder, self.settings, self.step, self.seconds = folder, settings, 0, 0.0
+        self._saved_step: int | None = None
         self._names = json.dumps([config.to_dict(), dataclasses.asdict(settings), text_checksum], sort_keys=True)
         self._whole = True
         """Whether model, optimizer and step belong together; not while the optimizer writes."""
@@ -182,6 +186,7 @@ class _Run:
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / STATE_FILE).exists():
             self._resume()
+        trim_log(folder, self.step)
 
     def train_step(self, batch: Tensor, rate: float) -> float:
         """One optimizer step over (B, T + 1) token ids; gives the loss in nats a token."""
@@ -211,11 +216,12 @@ class _Run:
                 log.write(json.dumps(dataclasses.asdict(progress)) + "\n")
 
     def save(self) -> None:
-        """Writes the state beside the old one, then puts it in its place: never half-written.
+        """Writes the state in place of the old one: never half-written.
 
-        An interruption in the middle of the optimizer's step leaves the state of the last save.
+        An interruption in the middle of the optimizer's step leaves the state of the last save; a step that is
+        saved already is not written again.
         """
-        if not self._whole:
+        if not self._whole or self._saved_step == self.step:
             return
         state = {
             "names": self._names,
@@ -224,20 +230,23 @@ class _Run:
             "model": self.model.state_dict(),
             "optimizer": self.optimizer.state_dict(),
         }
-        fresh = self.folder / (STATE_FILE + ".part")
-        torch.save(state, fresh)
-        os.replace(fresh, self.folder / STATE_FILE)
+        write_state(self.folder, state)
+        self._saved_step = self.step
 
     def _resume(self) -> None:
-        state = _read_state(self.folder)
-        if state["names"] != self._names:
+        state = read_state(self.folder)
+        if state.get("names") != self._names:
             raise BadRequest(
                 f"{self.folder} holds a training run with other settings or another text. "
                 "Continue it with the same ones, or choose another folder."
             )
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+        try:
+            self.model.load_state_dict(state["model"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+        except DAMAGED as error:
+            raise damaged(self.folder, error) from error
+        self._saved_step = self.step
 
 
 def _decay_groups(model: GPTJForCausalLM, weight_decay: float) -> list[dict[str, Any]]:

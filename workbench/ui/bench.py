@@ -1,21 +1,32 @@
 """What every tab works with: the settings and the model manager, and how a model is named on the page."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import gradio as gr
 
-from workbench.errors import BadRequest
+from workbench.errors import BadRequest, WorkbenchError
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
 
 
+@dataclass
+class FirstLoad:
+    """How the load of the first model stands: it is tried once, so that a model somebody unloaded stays unloaded."""
+
+    over: bool = False
+    error: WorkbenchError | None = None
+    """Why there is no first model."""
+
+
 @dataclass(frozen=True)
 class Bench:
-    """The two things that app.py makes and passes down."""
+    """The two things that app.py makes and passes down, and how the first load went."""
 
     settings: Settings
     manager: ModelManager
+    first_load: FirstLoad = field(default_factory=FirstLoad)
 
     def first_spec(self) -> ModelSpec:
         """The model that the settings serve first."""
@@ -42,7 +53,7 @@ class Bench:
 
     def is_loaded(self, spec: ModelSpec) -> bool:
         """Whether a request to this model starts without loading."""
-        return any(model.spec == spec for model in self.manager.loaded())
+        return self.manager.is_loaded(spec)
 
 
 @dataclass(frozen=True)
@@ -50,6 +61,8 @@ class Page:
     """What a tab may show outside itself."""
 
     bench: Bench
+    blocks: gr.Blocks
+    """The page itself; its `load` is a visitor's arrival."""
     status: gr.HTML
     """The line in the page's head that says which models are ready."""
 
@@ -68,3 +81,26 @@ def spec_name(spec: ModelSpec) -> str:
     precision = f" · {spec.precision}" if spec.precision else ""
     placement = f" · {spec.device_map}" if spec.device_map else ""
     return f"{spec.checkpoint}{revision}{precision}{placement}"
+
+
+def asked_spec(checkpoint: Any, revision: Any = None, precision: Any = None, device: Any = None) -> ModelSpec:
+    """The model that a form or a caller asks for; an empty text stands for nothing asked.
+
+    Raises:
+        BadRequest: no checkpoint is named, or a value is no text.
+    """
+    name = _text("model", checkpoint)
+    if name is None:
+        raise BadRequest("No checkpoint is named. Pick one from the list, or type a folder or a Hub id.")
+    return ModelSpec(
+        checkpoint=name,
+        revision=_text("revision", revision),
+        precision=_text("precision", precision),
+        device_map=_text("device", device),
+    )
+
+
+def _text(name: str, value: Any) -> str | None:
+    if value is not None and not isinstance(value, str):
+        raise BadRequest(f"{name} is {value!r}; it must be a text.")
+    return (value or "").strip() or None

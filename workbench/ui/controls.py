@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.engine.jobs import Sampling
+from workbench.engine.jobs import Beams, Sampling
 from workbench.errors import BadRequest
 from workbench.text.requests import Generate
 
@@ -98,7 +98,7 @@ def build_request(prompt: str, settings: Mapping[str, Any], forced: tuple[int, .
     """A request from plain values by their names in Generate and Sampling; what is not given has Generate's default.
 
     Raises:
-        BadRequest: a name that is no setting, or a whole number that is none.
+        BadRequest: a name that is no setting, or a value that its setting can't have.
     """
     in_sampling = {field.name for field in fields(Sampling)}
     in_request = {field.name for field in fields(Generate)} - {"prompt", "sampling", "forced"}
@@ -109,7 +109,9 @@ def build_request(prompt: str, settings: Mapping[str, Any], forced: tuple[int, .
         )
     sampling = Sampling(**{name: value for name, value in values.items() if name in in_sampling})
     rest = {"alternatives": ALTERNATIVES} | {name: value for name, value in values.items() if name in in_request}
-    return Generate(prompt=prompt, sampling=sampling, forced=forced, **rest)
+    request = Generate(prompt=prompt, sampling=sampling, forced=forced, **rest)
+    Beams(request.num_beams, request.length_penalty)  # refuses here what the engine would after the model's load
+    return request
 
 
 def text_lines(text: str) -> tuple[str, ...]:
@@ -133,7 +135,7 @@ def _checked(name: str, value: Any) -> Any:
     if name in ("stop", "banned"):
         return _texts(name, value)
     whole = (name in KNOBS and KNOBS[name].step == 1) or name in ("seed", "alternatives")
-    if not whole or value is None:
+    if not whole or (value is None and name == "seed"):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value != int(value):
         raise BadRequest(f"{name} is {value!r}; it must be a whole number.")

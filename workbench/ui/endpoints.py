@@ -9,12 +9,15 @@ from typing import Any
 import gradio as gr
 from gradio.events import api
 
+from workbench.engine.jobs import check_whole
+from workbench.errors import BadRequest
 from workbench.manager import ModelSpec
-from workbench.ui.bench import Bench
+from workbench.text.requests import TokenText
+from workbench.ui.bench import Bench, asked_spec
 from workbench.ui.controls import build_request
 from workbench.ui.parts import error_text
 from workbench.ui.streams import paced
-from workbench.ui.token_view import result_of, token_record
+from workbench.ui.token_view import result_of, token_record, unchanged
 
 
 def generate_endpoint(bench: Bench) -> None:
@@ -33,18 +36,18 @@ def generate_endpoint(bench: Bench) -> None:
         """Streams a continuation: the text so far, and its details (tokens with alternatives, timings, seed).
 
         temperature 0 is greedy; seed None draws one and reports it; model is a checkpoint (empty: the one served
-        first); settings holds any other setting of a request by its name, such as top_p, top_k or num_beams.
+        first; on a public address one that is loaded or known here); settings holds any other setting of a request
+        by its name, such as top_p, top_k or num_beams.
         """
         named = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "stop": stop or []}
+        records = Records()
         try:
-            request = build_request(prompt, named | (settings or {}))
-            with (
-                bench.manager.lease(asked_spec(bench, model, precision)) as lm,
-                closing(paced(lm, request)) as snapshots,
-            ):
+            request = build_request(prompt, named | _by_name(settings))
+            spec = served_spec(bench, model, precision)
+            with bench.manager.lease(spec) as lm, closing(paced(lm, request)) as snapshots:
                 for snapshot in snapshots:
-                    tokens = [token_record(token) for token in snapshot.tokens]
-                    yield snapshot.text, {"text": snapshot.text, "tokens": tokens} | result_of(snapshot)
+                    details = {"text": snapshot.text, "tokens": records.of(snapshot.tokens)} | result_of(snapshot)
+                    yield snapshot.text, details
         except Exception as error:
             raise page_error(error) from error
 
@@ -60,20 +63,57 @@ def plan_endpoint(bench: Bench) -> None:
         context is in tokens, None is the model's own.
         """
         try:
-            return asdict(bench.manager.plan(asked_spec(bench, model, precision), streams, context))
+            check_whole("streams", streams, 1, 2**20)
+            if context is not None:
+                check_whole("context", context, 1, 2**31)
+            return asdict(bench.manager.plan(served_spec(bench, model, precision), streams, context))
         except Exception as error:
             raise page_error(error) from error
 
     api(plan, api_name="plan", concurrency_limit=4)
 
 
-def asked_spec(bench: Bench, model: str, precision: str) -> ModelSpec:
-    """The model that an endpoint's caller means; empty names stand for the one served first."""
+class Records:
+    """The tokens of a growing text as plain data; each record is made once, and Gradio sends only what is new."""
+
+    def __init__(self) -> None:
+        self._tokens: list[TokenText] = []
+        self._records: list[dict[str, Any]] = []
+
+    def of(self, tokens: list[TokenText]) -> list[dict[str, Any]]:
+        """The records of a snapshot's tokens, in a list of its own; the records in it are shared."""
+        kept = unchanged(self._tokens, tokens)
+        self._records[kept:] = [token_record(token) for token in tokens[kept:]]
+        self._tokens = tokens
+        return list(self._records)
+
+
+def served_spec(bench: Bench, model: Any, precision: Any) -> ModelSpec:
+    """The model that an endpoint's caller means; empty names stand for the one served first.
+
+    Raises:
+        BadRequest: a name is no text, or the page is public and the model neither loaded nor known here.
+    """
     first = bench.first_spec()
-    name = model.strip() or first.checkpoint
-    return ModelSpec(
-        checkpoint=name, precision=precision.strip() or (first.precision if name == first.checkpoint else None)
-    )
+    unnamed = model is None or (isinstance(model, str) and not model.strip())
+    spec = asked_spec(first.checkpoint if unnamed else model, None, precision)
+    if spec.checkpoint == first.checkpoint and spec.precision is None:
+        spec = first
+    here = dict.fromkeys(known.checkpoint for known in bench.specs().values() if known.revision is None)
+    if not bench.settings.serves_locally and spec.checkpoint not in here:
+        raise BadRequest(
+            f"The model {spec.checkpoint!r} is not served here. There are: {', '.join(here)}. Any other model can be "
+            "named only where the workbench serves its own machine alone."
+        )
+    return spec
+
+
+def _by_name(settings: Any) -> dict[str, Any]:
+    if settings is not None and not isinstance(settings, dict):
+        raise BadRequest(
+            f'settings is {settings!r}; it must be an object of names and values, such as {{"top_p": 0.9}}.'
+        )
+    return settings or {}
 
 
 def page_error(error: Exception) -> gr.Error:

@@ -10,7 +10,6 @@ _ENDS = {
     "stop": ("done", "the model ended the text"),
     "length": ("done", "length reached"),
     "stop_string": ("done", "a stop text came"),
-    "cancelled": ("done", "stopped"),
 }
 """State and words for each finish reason; the style sheet says "stopped" for a run that nobody is running any more."""
 

@@ -8,7 +8,6 @@ from workbench.loading.precision import precisions
 from workbench.manager import LoadedModel
 from workbench.ui.bench import spec_name
 from workbench.ui.parts import bytes_text, chip, count_text, seconds_text
-from workbench.ui.status import main_part
 
 _DEVICE_STYLES = 4
 """How many devices the style sheet tells apart; further ones share its last pattern."""
@@ -86,7 +85,8 @@ def _card(model: LoadedModel) -> str:
         ("In use by", f"{model.leases} {'request' if model.leases == 1 else 'requests'}"),
     )
     numbers = "".join(f"<div><dt>{label}</dt><dd>{escape(value)}</dd></div>" for label, value in facts)
-    chips = chip(model.spec.precision or main_part(model).dtype) + "".join(chip(device, "device") for device in devices)
+    precisions_held = dict.fromkeys(filter(None, (model.spec.precision, *(part.dtype for part in model.parts))))
+    chips = "".join(chip(name) for name in precisions_held) + "".join(chip(device, "device") for device in devices)
     return (
         f'<article class="card" aria-label="{name}">'
         f'<div class="card-head"><h3>{escape(model.spec.checkpoint)}</h3>{chips}'

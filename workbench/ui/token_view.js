@@ -190,9 +190,17 @@ async function branch(ids) {
   }
 }
 
+// One token at a time is in the order of the Tab key: the one that was looked at last.
+function settle(index) {
+  const nodes = find(".lens-tokens").children;
+  if (nodes[current]) nodes[current].tabIndex = -1;
+  nodes[index].tabIndex = 0;
+  current = index;
+}
+
 function pin(index) {
   pinned = index === pinned ? -1 : index;
-  current = Math.max(0, index);
+  settle(index);
   inspect(index);
 }
 
@@ -203,12 +211,9 @@ function indexOf(event) {
 
 function move(to) {
   const next = Math.min(tokens.length - 1, Math.max(0, to));
-  const nodes = find(".lens-tokens").children;
-  nodes[current].tabIndex = -1;
-  nodes[next].tabIndex = 0;
-  current = next;
+  settle(next);
   pinned = -1;
-  nodes[next].focus();
+  find(".lens-tokens").children[next].focus();
 }
 
 // ---- events --------------------------------------------------------------------------------------------------
@@ -219,6 +224,22 @@ function save(name, type, text) {
   link.download = name;
   link.click();
   URL.revokeObjectURL(link.href);
+}
+
+// A page that came over plain http from another machine has no navigator.clipboard; the older way still works there.
+async function copied(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const field = make("textarea");
+    field.value = text;
+    document.body.append(field);
+    field.select();
+    const done = document.execCommand("copy");
+    field.remove();
+    return done;
+  }
 }
 
 function record() {
@@ -236,8 +257,8 @@ const actions = {
     find(".lens").classList.toggle("plain", !on);
   },
   async copy(button) {
-    await navigator.clipboard.writeText(prompt() + continuation());
-    button.textContent = "Copied";
+    button.textContent = await copied(prompt() + continuation()) ? "Copied" : "Copying is not allowed";
+    button.focus();
     setTimeout(() => { button.textContent = "Copy"; }, 1500);
   },
   text() { save("continuation.txt", "text/plain", prompt() + continuation()); },
@@ -258,7 +279,12 @@ element.addEventListener("click", (event) => {
   else if (indexOf(event) >= 0) pin(indexOf(event));
 });
 element.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") { pinned = -1; inspect(-1); return; }
+  if (event.key === "Escape") {
+    if (pinned >= 0) event.stopPropagation();  // it lets go of the token; the next one may stop the text
+    pinned = -1;
+    inspect(-1);
+    return;
+  }
   const index = indexOf(event);
   if (index < 0) return;
   const steps = { ArrowRight: index + 1, ArrowLeft: index - 1, Home: 0, End: tokens.length - 1 };

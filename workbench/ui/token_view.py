@@ -1,7 +1,8 @@
 """The token view: a text token by token, each coloured by its probability, with its alternatives to branch to.
 
 Python sends plain JSON, one line an item, and only ever appends to it while a text grows, so an update carries the
-new tokens alone. The browser side (token_view.js) puts every text in by textContent: there is no markup to escape.
+new tokens alone (at a text's end its last token may come once more, completed). The browser side (token_view.js) puts
+every text in by textContent: there is no markup to escape.
 """
 
 import json
@@ -60,13 +61,20 @@ class TokenLines:
         """The value for a snapshot; None before the first one."""
         if snapshot is None:
             return self._head
-        known = len(self._tokens)
-        if snapshot.tokens[:known] != self._tokens:  # beam search may take back what it wrote
-            self._lines.clear()
-        self._lines.extend(_token_line(token) for token in snapshot.tokens[len(self._lines) :])
-        self._tokens = list(snapshot.tokens)
+        kept = unchanged(self._tokens, snapshot.tokens)
+        self._lines[kept:] = [_token_line(token) for token in snapshot.tokens[kept:]]
+        self._tokens = snapshot.tokens
         end = "" if snapshot.finish_reason is None else _line({"result": {"text": snapshot.text} | result_of(snapshot)})
         return self._head + "".join(self._lines) + end
+
+
+def unchanged(earlier: list[TokenText], later: list[TokenText]) -> int:
+    """How many tokens of an earlier snapshot stand in a later one: all, or all but the last.
+
+    A text's very last token gets the half character that nothing will complete any more.
+    """
+    count = len(earlier)
+    return count if later[count - 1 : count] == earlier[-1:] else count - 1
 
 
 def result_of(snapshot: Generated) -> dict[str, Any]:

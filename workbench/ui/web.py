@@ -11,7 +11,7 @@ import gradio as gr
 from workbench.errors import BadRequest, WorkbenchError
 from workbench.manager import LoadedModel
 from workbench.ui.bench import Bench, Page
-from workbench.ui.parts import told
+from workbench.ui.parts import error_notice, told
 from workbench.ui.status import loading_line, ready_line
 from workbench.ui.streams import load_steps
 from workbench.ui.tabs import generate, models
@@ -21,6 +21,8 @@ _log = logging.getLogger(__name__)
 
 TABS = (generate.TAB, models.TAB)
 """The tabs, in the page's order."""
+
+_NOT_LOADED = "The first model is not loaded"
 
 _HEAD = """
 <header class="page-head">
@@ -39,10 +41,10 @@ def build(bench: Bench) -> gr.Blocks:
         with gr.Tabs():
             for tab in TABS:
                 with gr.Tab(tab.name, id=tab.name) as container:
-                    tab.build(Page(bench, status), container)
+                    tab.build(Page(bench, page, status), container)
 
         def opened() -> Iterator[dict[Any, Any]]:
-            yield from told(_opened(bench, status), status, "The first model is not loaded")
+            yield from told(_opened(bench, status), status, _NOT_LOADED)
 
         page.load(opened, None, [status], show_progress="hidden", concurrency_limit=None, api_visibility="private")
     page.queue(max_size=64, api_open=False, default_concurrency_limit=4, status_update_rate=2.0)
@@ -88,17 +90,24 @@ def _warm(bench: Bench) -> None:
     try:
         bench.manager.load(bench.first_spec())
     except WorkbenchError as error:
+        bench.first_load.error = error
         _log.warning("the first model is not loaded: %s", error)
+    finally:
+        bench.first_load.over = True
 
 
 def _opened(bench: Bench, status: gr.HTML) -> Iterator[dict[Any, Any]]:
-    """A page that opens: loads the first model if nobody did, and says how far that is."""
-    spec = bench.first_spec()
-    if not bench.is_loaded(spec):
+    """A page that opens: says how far the first model is, and loads it if nobody tried yet."""
+    spec, first = bench.first_spec(), bench.first_load
+    if not first.over and not bench.is_loaded(spec):
         for step in load_steps(bench.manager, spec):
             if not isinstance(step, LoadedModel):
                 yield {status: loading_line(spec, step)}
-    yield {status: ready_line(bench)}
+    first.over = True
+    if first.error is not None and not bench.manager.loaded():
+        yield {status: error_notice(first.error, _NOT_LOADED)}
+    else:
+        yield {status: ready_line(bench)}
 
 
 def _asset(name: str) -> str:

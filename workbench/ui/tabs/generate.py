@@ -64,7 +64,9 @@ class View:
     def request(self, values: Updates) -> Generate:
         """The request that the controls ask for."""
         settings = {name: values[slider] for name, slider in self.knobs.items()}
-        settings["seed"] = secrets.randbelow(_SEEDS) if values[self.new_seed] else values[self.seed]
+        given = None if values[self.new_seed] else values[self.seed]
+        # Settled here, once: a branch of this text asks for the same seed again.
+        settings["seed"] = secrets.randbelow(_SEEDS) if given is None else given
         settings["stop"] = controls.text_lines(values[self.stop_texts] or "")
         settings["banned"] = controls.text_lines(values[self.banned] or "")
         return controls.build_request(values[self.prompt] or "", settings)
@@ -159,7 +161,8 @@ def _connect(page: Page, container: gr.Tab, view: View) -> None:
     preset_knobs = [view.knobs[knob.name] for knob in controls.PRESET_KNOBS]
     view.preset.input(controls.preset_values, view.preset, preset_knobs, **quiet)
     gr.on([slider.input for slider in preset_knobs], None, None, view.preset, js="() => null", **quiet)
-    container.select(lambda name: _model_list(page.bench, name), view.model, view.model, **quiet)
+    for shown_anew in (container.select, page.blocks.load):
+        shown_anew(lambda name: _model_list(page.bench, name), view.model, view.model, **quiet)
 
 
 def _write(page: Page, view: View, values: Updates, ids: Any | None) -> Iterator[Updates]:

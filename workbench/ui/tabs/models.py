@@ -6,10 +6,9 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.errors import BadRequest
 from workbench.loading.precision import precisions
-from workbench.manager import LoadedModel, ModelSpec
-from workbench.ui.bench import Bench, Page, Tab, spec_name
+from workbench.manager import LoadedModel
+from workbench.ui.bench import Bench, Page, Tab, asked_spec, spec_name
 from workbench.ui.endpoints import plan_endpoint
 from workbench.ui.memory_view import cards_markup, plan_markup
 from workbench.ui.parts import notice, told
@@ -119,23 +118,6 @@ def _connect(page: Page, container: gr.Tab, view: View) -> None:
     view.load.click(load, form, changed, concurrency_limit=None, **quiet)
     view.cards.drop(drop, None, changed, **quiet)
     container.select(lambda: cards_markup(bench.manager.loaded()), None, view.cards, **quiet)
-
-
-def asked_spec(checkpoint: str | None, revision: str | None, precision: str | None, device: str | None) -> ModelSpec:
-    """The model that the form asks for.
-
-    Raises:
-        BadRequest: no checkpoint is named.
-    """
-    name = (checkpoint or "").strip()
-    if not name:
-        raise BadRequest("No checkpoint is named. Pick one from the list, or type a folder or a Hub id.")
-    return ModelSpec(
-        checkpoint=name,
-        revision=(revision or "").strip() or None,
-        precision=precision or None,
-        device_map=(device or "").strip() or None,
-    )
 
 
 def planned(bench: Bench, view: View, *values: Any) -> Iterator[Updates]:
