@@ -1,6 +1,8 @@
 """Each model is loaded once for everybody, leased models stay, and a failed load takes nothing away."""
 
 import gc
+import json
+import shutil
 import threading
 import time
 import weakref
@@ -9,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.text.tiny import tiny_network, write_checkpoint
 from workbench import manager as manager_module
 from workbench.engine.jobs import Sampling
 from workbench.errors import BadCheckpoint, BadRequest, Busy, Cancelled, CannotLoad, CheckpointNotFound, NotEnoughMemory
-from workbench.loading.load import LoadProgress, load_model
+from workbench.loading import spec as spec_module
+from workbench.loading.load import LoadProgress, load_model, save_pretrained
 from workbench.manager import DEMO_FOLDER, ModelManager, ModelSpec
 from workbench.text.requests import Generate
 
@@ -36,8 +40,8 @@ def open_manager(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Mode
     """Makes managers, and closes them at the end without a look for garbage, which takes longer than a test."""
     made: list[ModelManager] = []
 
-    def make(budget_bytes: int | None = None) -> ModelManager:
-        made.append(ModelManager(budget_bytes))
+    def make(budget_bytes: int | None = None, **options: Any) -> ModelManager:
+        made.append(ModelManager(budget_bytes, **options))
         return made[-1]
 
     yield make
@@ -58,6 +62,12 @@ def text_of(manager: ModelManager, spec: ModelSpec) -> str:
     """What the model writes."""
     with manager.lease(spec) as model:
         return model.generate(REQUEST).text
+
+
+def break_values(folder: str) -> None:
+    """Makes the weights' last values NaN: the header still reads well."""
+    weights = Path(folder) / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-8] + b"\xff" * 8)
 
 
 def test_threads_that_lease_the_same_model_load_it_once(
@@ -180,11 +190,158 @@ def test_nobody_leaves_for_a_model_that_could_not_fit_anyway(folders: list[str],
 def test_a_model_put_out_comes_back_if_the_new_one_fails(folders: list[str], open_manager: OpenManager) -> None:
     manager, good = open_manager(WEIGHTS_BYTES + CACHE_BYTES + 100), ModelSpec(folders[0])
     before = text_of(manager, good)
-    weights = Path(folders[1]) / "model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-5000])
-    with pytest.raises(BadCheckpoint):
+    break_values(folders[1])
+    with pytest.raises(BadCheckpoint, match="NaN"):
         manager.load(ModelSpec(folders[1]))
     assert names(manager) == ["0"] and text_of(manager, good) == before
+
+
+@pytest.mark.parametrize("broken", ["weights", "config", "tokenizer"])
+def test_nobody_leaves_for_a_checkpoint_that_is_broken(
+    folders: list[str], open_manager: OpenManager, broken: str
+) -> None:
+    manager = open_manager(WEIGHTS_BYTES + CACHE_BYTES + 100)
+    manager.load(ModelSpec(folders[0]))
+    engine = manager._residents[0].language_model.engine
+    file = {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}[broken]
+    path = Path(folders[1]) / file
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(CannotLoad):
+        manager.load(ModelSpec(folders[1]))
+    assert manager._residents[0].language_model.engine is engine
+
+
+def test_the_first_error_is_told_and_the_others_come_back_when_one_does_not(
+    tmp_path: Path, folders: list[str], open_manager: OpenManager
+) -> None:
+    manager = open_manager(ROOM_FOR_TWO)
+    manager.load(ModelSpec(folders[0]))
+    manager.load(ModelSpec(folders[1]))
+    large = str(write_checkpoint(tmp_path / "large", n_positions=128))
+    break_values(large)
+    Path(folders[0], "model.safetensors").unlink()
+    with pytest.raises(BadCheckpoint, match="NaN"):
+        manager.load(ModelSpec(large))
+    assert names(manager) == ["1"]
+
+
+def test_one_model_under_many_names_is_in_memory_once(
+    folders: list[str], open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, first = open_manager(), ModelSpec(folders[0])
+    link = Path(folders[0]).with_name("link")
+    link.symlink_to(folders[0])
+    monkeypatch.chdir(Path(folders[0]).parent)
+    others = [
+        ModelSpec(folders[0], precision="float32"), ModelSpec(f"{folders[0]}/"), ModelSpec("0", "main"),
+        ModelSpec(str(link)), ModelSpec(f"{folders[1]}/../0"),
+    ]  # fmt: skip
+    assert not any(map(manager.is_loaded, [first, *others]))
+    manager.load(first)
+    for other in others:
+        assert manager.is_loaded(other) and manager.load(other).spec == first
+        with manager.lease(other):
+            pass
+    assert len(manager.loaded()) == 1 and not manager.is_loaded(ModelSpec(folders[0], precision="bfloat16"))
+    manager.unload(others[0])
+    assert manager.loaded() == []
+    assert manager.load(others[0]).spec == others[0] and manager.is_loaded(first)
+
+
+def test_a_folder_written_anew_in_another_precision_leads_to_the_model_that_is_in_memory(
+    folders: list[str], open_manager: OpenManager
+) -> None:
+    manager, wide = open_manager(), ModelSpec(folders[0], precision="float32")
+    save_pretrained(tiny_network().to(torch.bfloat16), folders[0])
+    manager.load(wide)
+    save_pretrained(tiny_network(), folders[0])
+    with manager.lease(ModelSpec(folders[0])):
+        assert [model.leases for model in manager.loaded()] == [1]
+
+
+def test_the_name_of_no_folder_is_not_loaded(open_manager: OpenManager) -> None:
+    manager = open_manager()
+    for name in ("~nosuchuser/x", "a" * 5000, "a\0b", "somebody/model"):
+        assert not manager.is_loaded(ModelSpec(name))
+        manager.unload(ModelSpec(name))
+
+
+def test_a_loaded_model_is_found_though_its_folder_is_gone(folders: list[str], open_manager: OpenManager) -> None:
+    manager, spec = open_manager(), ModelSpec(folders[0])
+    before = text_of(manager, spec)
+    shutil.rmtree(folders[0])
+    assert text_of(manager, spec) == before
+
+
+@pytest.mark.parametrize("device_map", ["cpu", torch.device("cpu"), {"": "cpu"}])
+def test_the_budget_holds_for_a_model_with_a_device(
+    folders: list[str], open_manager: OpenManager, device_map: Any
+) -> None:
+    manager = open_manager(WEIGHTS_BYTES + CACHE_BYTES + 100)
+    with manager.lease(ModelSpec(folders[0])), pytest.raises(NotEnoughMemory):
+        manager.load(ModelSpec(folders[1], device_map=device_map))
+    manager.load(ModelSpec(folders[1], device_map=device_map))
+    assert names(manager) == ["1"]
+
+
+def test_an_automatic_placement_keeps_to_what_the_budget_leaves(
+    tmp_path: Path, folders: list[str], open_manager: OpenManager
+) -> None:
+    spec, budget = ModelSpec(folders[0], device_map="auto"), WEIGHTS_BYTES // 2
+    with pytest.raises(NotEnoughMemory, match="offload_folder"):
+        open_manager(budget).load(spec)
+    manager = open_manager(budget, offload_folder=tmp_path / "off")
+    parts = manager.load(spec).parts
+    assert 0 < sum(part.bytes for part in parts if part.device == "cpu") <= budget
+    assert any(part.device == "offloaded to disk" for part in parts)
+    assert manager.plan(spec).available_bytes > 0
+
+
+@pytest.mark.parametrize(("caches", "streams"), [(1, 1), (5, 5), (500, 16)])
+def test_a_model_writes_as_many_texts_at_once_as_the_memory_holds_caches(
+    folders: list[str], open_manager: OpenManager, caches: int, streams: int
+) -> None:
+    manager = open_manager(WEIGHTS_BYTES + caches * CACHE_BYTES + 100)
+    assert manager.load(ModelSpec(folders[0])).max_streams == streams
+    assert manager._residents[0].language_model.engine._scheduler._max_rows == streams
+
+
+def test_a_plan_fetches_no_weights_and_takes_the_precision_from_config_json(
+    tmp_path: Path, open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config.json").write_text(json.dumps({**tiny_network().config.to_dict(), "dtype": "bfloat16"}))
+    asked: list[bool] = []
+
+    def resolve(checkpoint: str, revision: str | None, weights: bool = True) -> Path:
+        asked.append(weights)
+        return tmp_path
+
+    monkeypatch.setattr(spec_module, "resolve", resolve)
+    assert open_manager().plan(ModelSpec("somebody/model")).weights_bytes == WEIGHTS_BYTES // 2
+    assert asked == [False]
+
+
+def test_a_download_holds_up_no_other_load(
+    folders: list[str], open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager, downloading, arrived = open_manager(), threading.Event(), threading.Event()
+
+    def resolve(checkpoint: str, revision: str | None, weights: bool = True) -> Path:
+        if checkpoint == "somebody/model":
+            downloading.set()
+            arrived.wait(60)
+            return Path(folders[1])
+        return Path(checkpoint)
+
+    monkeypatch.setattr(spec_module, "resolve", resolve)
+    thread = threading.Thread(target=manager.load, args=[ModelSpec("somebody/model")])
+    thread.start()
+    assert downloading.wait(60)
+    manager.load(ModelSpec(folders[0]))
+    assert names(manager) == ["0"]
+    arrived.set()
+    thread.join(60)
+    assert names(manager) == ["0", "model"]
 
 
 def test_a_load_that_its_progress_stops_leaves_no_model(folders: list[str], open_manager: OpenManager) -> None:
@@ -241,3 +398,5 @@ def test_the_demo_is_known_by_name(open_manager: OpenManager) -> None:
     manager = open_manager()
     assert manager.known() == ["demo"]
     assert manager.plan(ModelSpec()).parameters > 10**6
+    manager.load(ModelSpec())
+    assert manager.is_loaded(ModelSpec(str(DEMO_FOLDER))) and manager.is_loaded(ModelSpec("demo", "main"))

@@ -1,45 +1,31 @@
 """Loads each model once and keeps it for everybody: plan, load, lease, unload, within a memory budget."""
 
 import gc
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from workbench.engine.engine import Engine, cpu_threads_for
 from workbench.errors import Busy, NotEnoughMemory
-from workbench.loading.checkpoint import find_weights
 from workbench.loading.config_file import read_config
-from workbench.loading.load import LoadProgress, load_model
-from workbench.loading.memory import MemoryPlan, available_memory_bytes, plan_memory
+from workbench.loading.devices import DISK, automatic_limits, free_bytes, may_offload
+from workbench.loading.load import LoadProgress, check_checkpoint, load_model
+from workbench.loading.memory import MemoryPlan, plan_memory
 from workbench.loading.names import LoadReport
 from workbench.loading.parts import Part, parts_of
-from workbench.loading.placement import DeviceMap, MaxMemory
-from workbench.loading.precision import choose
-from workbench.loading.source import resolve
+from workbench.loading.precision import named
+from workbench.loading.spec import DEMO, DEMO_FOLDER, Found, ModelSpec, locate, under_one_name
 from workbench.published import GPTJForCausalLM
 from workbench.text.language_model import LanguageModel
 from workbench.text.tokenizer import Tokenizer
 
-DEMO = "demo"
-DEMO_FOLDER = Path(__file__).parent / "demo"
-
-
-@dataclass(frozen=True)
-class ModelSpec:
-    """Which model, and how it is held. Printed into every run."""
-
-    checkpoint: str = DEMO
-    """"demo", a folder or a Hub id."""
-    revision: str | None = None
-    precision: str | None = None
-    """None: the folder's own."""
-    device_map: DeviceMap | None = field(default=None, hash=False)
-    max_memory: MaxMemory | None = field(default=None, hash=False)
+__all__ = ["DEMO", "DEMO_FOLDER", "LoadedModel", "ModelManager", "ModelSpec"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +33,7 @@ class LoadedModel:
     """A model in memory, as the page and the command line show it."""
 
     spec: ModelSpec
+    """As it was first asked for."""
     parameters: int
     weights_bytes: int
     parts: list[Part]
@@ -55,13 +42,19 @@ class LoadedModel:
     leases: int
     """Requests using it now."""
     report: LoadReport
+    max_streams: int = 1
+    """Texts it writes at the same time: the setting, or fewer where the memory holds no more whole contexts."""
 
 
-@dataclass
+@dataclass(eq=False)
 class _Resident:
     """A loaded model with what the manager keeps beside it."""
 
     shown: LoadedModel
+    found: Found
+    key: ModelSpec
+    memory_bytes: int
+    """Of its weights, without those on disk."""
     language_model: LanguageModel
     leases: int = 0
     last_used: float = 0.0
@@ -76,14 +69,14 @@ class ModelManager:
     Args:
         budget_bytes: what all models' weights may take together; None: what the machine or container has free.
         offload_folder: for parts placed on disk.
-        max_streams: streams decoding at a time, for each model.
+        max_streams: streams decoding at a time, for each model; fewer where the memory holds no more caches.
     """
 
     def __init__(self, budget_bytes: int | None = None, offload_folder: Path | None = None, max_streams: int = 16):
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
         self._lock = threading.Lock()
         self._loading = threading.Lock()
-        self._residents: dict[ModelSpec, _Resident] = {}
+        self._residents: list[_Resident] = []
         self._cpu_threads = torch.get_num_threads()
 
     def known(self) -> list[str]:
@@ -93,18 +86,22 @@ class ModelManager:
     def loaded(self) -> list[LoadedModel]:
         """The models in memory, in the order they were loaded."""
         with self._lock:
-            return [_with_leases(resident) for resident in self._residents.values()]
+            return [_with_leases(resident) for resident in self._residents]
+
+    def is_loaded(self, spec: ModelSpec) -> bool:
+        """Whether a lease of this model starts without loading, under whichever name it was loaded."""
+        name = under_one_name(spec)
+        with self._lock:
+            return self._find(spec, name) is not None
 
     def plan(self, spec: ModelSpec, streams: int = 1, context: int | None = None) -> MemoryPlan:
-        """What the model would need beside what is free now.
+        """What the model would need beside what is free now; its weights may still be on the Hub.
 
         Raises:
             CannotLoad: there is no such checkpoint, or its config.json is broken.
             BadRequest: an unknown precision, or a context beyond the model's.
         """
-        folder = self._folder(spec)
-        precision = spec.precision or own_precision(folder)
-        return plan_memory(read_config(folder), precision, streams, context, self._free_bytes())
+        return self._plan(locate(spec, weights=False), streams, context)
 
     def load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None = None) -> LoadedModel:
         """Loads a model unless it is in memory; idle models leave, least recently used first, if room is short.
@@ -115,19 +112,7 @@ class ModelManager:
             CannotLoad: broken, missing, or too large even with all idle models gone.
             BadRequest: settings that can't be served.
         """
-        with self._loading:
-            with self._lock:
-                if spec in self._residents:
-                    return _with_leases(self._residents[spec])
-            evicted = self._make_room(spec)
-            try:
-                resident = self._load(spec, progress)
-            except BaseException:
-                for earlier in evicted:
-                    self._admit(earlier, self._load(earlier, None))
-                raise
-            self._admit(spec, resident)
-            return _with_leases(resident)
+        return _with_leases(self._loaded(spec, progress))
 
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[LanguageModel]:
@@ -146,86 +131,130 @@ class ModelManager:
         Raises:
             Busy: requests are using it.
         """
+        name = under_one_name(spec)
         with self._lock:
-            resident = self._residents.get(spec)
+            resident = self._find(spec, name)
             if resident is None:
                 return
             if resident.leases:
                 raise Busy(
                     f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait for their end."
                 )
-            del self._residents[spec]
+            self._residents.remove(resident)
         _free(resident)
 
     def close(self) -> None:
         """Ends every model's engine; requests under way end with Cancelled."""
         with self._lock:
-            residents = list(self._residents.values())
-            self._residents.clear()
+            residents, self._residents = self._residents, []
         for resident in residents:
             _free(resident)
 
     def _take(self, spec: ModelSpec) -> _Resident:
         while True:
+            resident = self._loaded(spec, None)
             with self._lock:
-                resident = self._residents.get(spec)
-                if resident is not None:
+                if resident in self._residents:  # it may have left again in between
                     resident.leases += 1
                     resident.last_used = time.monotonic()
                     return resident
-            self.load(spec)
 
-    def _folder(self, spec: ModelSpec) -> Path:
-        return DEMO_FOLDER if spec.checkpoint == DEMO else resolve(spec.checkpoint, spec.revision)
-
-    def _free_bytes(self) -> int:
-        free = available_memory_bytes(torch.device("cuda", 0) if torch.cuda.is_available() else None)
-        if self._budget_bytes is None:
-            return free
+    def _loaded(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+        name = under_one_name(spec)
         with self._lock:
-            used = sum(resident.shown.weights_bytes for resident in self._residents.values())
-        return max(0, min(free, self._budget_bytes - used))
+            resident = self._find(spec, name)
+        if resident is not None:
+            return resident
+        found = locate(spec)  # a download holds up nobody else's load
+        with self._loading:
+            with self._lock:
+                resident = self._find(found.key, found.key)
+            return resident or self._exchange(found, progress)
 
-    def _make_room(self, spec: ModelSpec) -> list[ModelSpec]:
+    def _find(self, spec: ModelSpec, name: ModelSpec) -> _Resident | None:
+        """The loaded model that a spec, or its `under_one_name`, means; the caller holds `_lock`."""
+        for resident in self._residents:
+            key = replace(name, precision=name.precision or resident.found.own_precision)
+            if spec == resident.shown.spec or key == resident.key:
+                return resident
+        return None
+
+    def _plan(self, found: Found, streams: int = 1, context: int | None = None) -> MemoryPlan:
+        free = free_bytes(found.spec.device_map)
+        left = self._budget_left()
+        available = free if left is None else min(free, left)
+        precision = found.spec.precision or found.own_precision
+        return plan_memory(read_config(found.folder), precision, streams, context, available)
+
+    def _budget_left(self) -> int | None:
+        if self._budget_bytes is None:
+            return None
+        with self._lock:
+            return max(0, self._budget_bytes - sum(resident.memory_bytes for resident in self._residents))
+
+    def _exchange(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+        """Loads a model in place of idle ones, which come back if it fails."""
+        # All that can be known without the values is checked while the old models still serve.
+        check_checkpoint(GPTJForCausalLM, found.folder, found.spec.precision)
+        Tokenizer.from_folder(found.folder)
+        evicted = self._make_room(found)
+        try:
+            return self._load(found, progress)
+        except BaseException:
+            for earlier in evicted:
+                try:
+                    self._load(earlier, None)
+                except Exception as error:
+                    # The first error is the one to tell; the others still come back.
+                    logging.getLogger(__name__).warning("%s did not come back: %s", earlier.spec.checkpoint, error)
+            raise
+
+    def _make_room(self, found: Found) -> list[Found]:
         """Unloads idle models until the new one fits, or none if it could not fit anyway; gives who left.
 
         Raises:
             NotEnoughMemory: it would not fit with all idle models gone.
         """
-        if spec.device_map is not None:
-            return []  # an explicit placement may offload; the loader checks it
-        plan = self.plan(spec)
+        if may_offload(found.spec.device_map):
+            return []  # what finds no room goes to disk; the loader checks that it may
+        plan = self._plan(found)
         missing = plan.total_bytes - plan.available_bytes
         if missing <= 0:
             return []
         with self._lock:
-            idle = sorted((r for r in self._residents.values() if not r.leases), key=lambda r: r.last_used)
-            if sum(resident.shown.weights_bytes for resident in idle) < missing:
+            idle = sorted((r for r in self._residents if not r.leases), key=lambda r: r.last_used)
+            if sum(resident.memory_bytes for resident in idle) < missing:
                 raise NotEnoughMemory(plan.advice)
             leaving: list[_Resident] = []
             while missing > 0:
-                leaving.append(self._residents.pop(idle[len(leaving)].shown.spec))
-                missing -= leaving[-1].shown.weights_bytes
+                leaving.append(idle[len(leaving)])
+                self._residents.remove(leaving[-1])
+                missing -= leaving[-1].memory_bytes
         for resident in leaving:
             _free(resident)
-        return [resident.shown.spec for resident in leaving]
+        return [resident.found for resident in leaving]
 
-    def _load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+    def _load(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+        """Loads and admits a model."""
         began = time.monotonic()
         # A thread begins with the number that the last engine set for itself; a load takes all.
         torch.set_num_threads(self._cpu_threads)
-        folder = self._folder(spec)
-        tokenizer = Tokenizer.from_folder(folder)
+        spec, plan, tokenizer = found.spec, self._plan(found), Tokenizer.from_folder(found.folder)
+        limits, left = spec.max_memory, self._budget_left()
+        if spec.device_map == "auto" and limits is None and left is not None:
+            limits = automatic_limits(left)
         model, report = load_model(
             GPTJForCausalLM,
-            folder,
+            found.folder,
             precision=spec.precision,
             device_map=spec.device_map,
-            max_memory=spec.max_memory,
+            max_memory=limits,
             offload_folder=self._offload_folder,
             progress=progress,
         )
-        parts = parts_of(model)
+        parts = parts_of(model, named(found.key.precision or ""))
+        in_memory = sum(part.bytes for part in parts if DISK not in part.device)
+        caches = (plan.available_bytes - in_memory) // plan.kv_cache_bytes_per_stream
         shown = LoadedModel(
             spec=spec,
             parameters=sum(part.parameters for part in parts),
@@ -234,24 +263,15 @@ class ModelManager:
             seconds=time.monotonic() - began,
             leases=0,
             report=report,
+            max_streams=max(1, min(self._max_streams, caches)),
         )
-        engine = Engine(
-            model,
-            known_tokens=tokenizer.size,
-            max_rows=self._max_streams,
-            cpu_threads=cpu_threads_for(model, self._cpu_threads),
-        )
-        return _Resident(shown, LanguageModel(engine, tokenizer, spec.checkpoint), last_used=time.monotonic())
-
-    def _admit(self, spec: ModelSpec, resident: _Resident) -> None:
+        threads = cpu_threads_for(model, self._cpu_threads)
+        engine = Engine(model, known_tokens=tokenizer.size, max_rows=shown.max_streams, cpu_threads=threads)
+        language_model = LanguageModel(engine, tokenizer, spec.checkpoint)
+        resident = _Resident(shown, found, found.key, in_memory, language_model, last_used=time.monotonic())
         with self._lock:
-            self._residents[spec] = resident
-
-
-def own_precision(folder: Path) -> str:
-    """The precision a checkpoint folder is loaded in when none is asked for."""
-    chosen_format, weights = find_weights(folder)
-    return choose(chosen_format.open(weights).tensors, None, None).precision.name
+            self._residents.append(resident)
+        return resident
 
 
 def _with_leases(resident: _Resident) -> LoadedModel:

@@ -3,19 +3,24 @@
 from pathlib import Path
 
 import pytest
+import torch
 
-from tests.loading.tiny import CLASSES, tiny_config, tiny_model
+from tests.loading.tiny import CLASSES, tiny_config, tiny_model, write_config
 from workbench.errors import BadRequest
 from workbench.gptj.config import GPTJConfig
+from workbench.gptj.model import GPTJForCausalLM
+from workbench.loading.load import from_pretrained, save_pretrained
 from workbench.loading.memory import (
     GPT_J_6B_PARAMETERS,
     available_memory_bytes,
     control_group_free_bytes,
+    folder_precision,
     parameter_shapes,
     plan_memory,
     size_text,
 )
-from workbench.loading.precision import precisions
+from workbench.loading.parts import parts_of
+from workbench.loading.precision import named, precisions
 
 GIB = 2**30
 
@@ -83,6 +88,45 @@ def test_the_alternatives_are_the_other_precisions():
 def test_impossible_questions_are_refused(wrong):
     with pytest.raises(BadRequest):
         plan_memory(**{"config": GPTJConfig(), "precision": "int8", "available_bytes": 0, **wrong})
+
+
+@pytest.mark.parametrize(
+    ("said", "precision"),
+    [
+        ({"dtype": "bfloat16"}, "bfloat16"),
+        ({"torch_dtype": "float16"}, "float16"),
+        ({"torch_dtype": "torch.float16"}, "float16"),
+        ({}, "float32"),
+        ({"dtype": "float64"}, "float32"),
+        ({"dtype": "float16", "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "int8"),
+        ({"dtype": "float16", "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "nf4"),
+    ],
+)
+def test_config_json_tells_the_precision_of_weights_that_are_still_on_the_hub(tmp_path, said, precision):
+    write_config(tiny_config(), tmp_path, **said)
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-00001-of-00002.safetensors"}}')
+    assert folder_precision(tmp_path) == precision
+
+
+def test_the_weights_tell_their_precision_whatever_config_json_says(tmp_path):
+    save_pretrained(tiny_model().to(torch.bfloat16), tmp_path)
+    write_config(tiny_config(), tmp_path, dtype="float32")
+    assert folder_precision(tmp_path) == "bfloat16"
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8", "nf4"])
+@pytest.mark.parametrize("tied", [False, True])
+def test_the_parts_of_a_model_sum_to_its_plan(tmp_path, precision, tied):
+    if named(precision).matrices is not None:
+        pytest.importorskip("bitsandbytes")
+    save_pretrained(tiny_model(tie_word_embeddings=tied), tmp_path)
+    model = from_pretrained(GPTJForCausalLM, tmp_path, precision=precision)
+    parts = parts_of(model, named(precision))
+    plan = plan_memory(model.config, precision, available_bytes=0)
+    assert sum(part.bytes for part in parts) == plan.weights_bytes
+    assert sum(part.parameters for part in parts) == plan.parameters
+    head = next(part for part in parts if part.name == "lm_head")
+    assert not tied or head.parameters == model.config.vocab_size  # the bias alone
 
 
 def test_counting_takes_no_memory_and_no_time_for_the_largest_possible_model():

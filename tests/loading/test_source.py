@@ -8,8 +8,11 @@ import pytest
 from huggingface_hub import constants
 from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError
 
-from workbench.errors import BadRequest, CheckpointNotFound
-from workbench.loading.source import resolve
+from tests.loading.tiny import tiny_model
+from workbench.errors import BadRequest, CannotLoad, CheckpointNotFound
+from workbench.loading.load import save_pretrained
+from workbench.loading.source import SMALL_FILES, holds_weights, resolve
+from workbench.published import Tokenizer
 
 
 def test_a_folder_is_itself(tmp_path):
@@ -54,7 +57,70 @@ def test_offline_an_id_that_is_not_cached_fails_at_once(monkeypatch, tmp_path):
 def test_offline_a_cached_id_is_found(monkeypatch, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, local_files_only, **__: str(tmp_path))
+    save_pretrained(tiny_model(), tmp_path)
     assert resolve("somebody/model", revision="v1") == tmp_path
+
+
+def test_offline_the_real_client_finds_a_whole_snapshot(monkeypatch, tmp_path):
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    repository = tmp_path / "models--somebody--model"
+    snapshot = repository / "snapshots" / ("a" * 40)
+    save_pretrained(tiny_model(), snapshot)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    assert resolve("somebody/model").samefile(snapshot)
+
+
+@pytest.mark.parametrize("lacking", ["config.json", "model-00002-of-*"])
+def test_a_partial_snapshot_is_not_taken_for_a_checkpoint_and_the_connection_is_named(monkeypatch, tmp_path, lacking):
+    save_pretrained(tiny_model(), tmp_path, max_shard_bytes=20_000)
+    next(tmp_path.glob(lacking)).unlink()
+    hub = online(monkeypatch, Hub(["config.json", "model.safetensors"]))
+
+    def broken_off(*_, local_files_only=False, **__):
+        if not local_files_only:
+            raise OSError("connection reset by peer")
+        return str(tmp_path)
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", broken_off)
+    with pytest.raises(CheckpointNotFound, match=r"a part of somebody/model.*connection.*failed.*reset by peer"):
+        resolve("somebody/model")
+    assert len(hub.asked) == 1
+
+
+def test_a_broken_off_download_falls_back_to_a_whole_snapshot(monkeypatch, tmp_path):
+    save_pretrained(tiny_model(), tmp_path, max_shard_bytes=20_000)
+    online(monkeypatch, Hub([], OSError("no route to host")))
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
+    assert resolve("somebody/model") == tmp_path
+
+
+def test_without_weights_only_the_small_files_are_fetched(monkeypatch):
+    hub = online(monkeypatch, Hub(["config.json", "model.safetensors", "pytorch_model.bin"]))
+    resolve("somebody/model", weights=False)
+    assert hub.patterns == SMALL_FILES and not any("safetensors" in p or ".bin" in p for p in SMALL_FILES)
+
+
+def test_the_published_tokenizer_fetches_no_weights(monkeypatch, tmp_path):
+    hub = online(monkeypatch, Hub(["config.json", "tokenizer.json", "model.safetensors"]))
+    with pytest.raises(CannotLoad):
+        Tokenizer.from_pretrained("somebody/model")
+    assert hub.patterns == SMALL_FILES
+
+
+@pytest.mark.parametrize("name", ["~nosuchuser/x", "a" * 300, "a/" + "b" * 5000])
+def test_a_name_that_no_folder_can_have_is_not_found(name):
+    with pytest.raises(CheckpointNotFound, match="There is no folder"):
+        resolve(name)
+
+
+def test_weights_are_held_when_every_shard_is_there(tmp_path):
+    assert not holds_weights(tmp_path)
+    save_pretrained(tiny_model(), tmp_path, max_shard_bytes=20_000)
+    assert holds_weights(tmp_path)
+    next(tmp_path.glob("model-00002-of-*")).unlink()
+    assert not holds_weights(tmp_path)
 
 
 class Hub:

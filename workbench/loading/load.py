@@ -13,8 +13,9 @@ from torch import nn
 from workbench.errors import BadCheckpoint, BadRequest, NotEnoughMemory
 from workbench.loading.checkpoint import Checkpoint, find_weights
 from workbench.loading.config_file import CONFIG, config_values, empty_model, read_config
+from workbench.loading.devices import DISK, DeviceMap, MaxMemory
 from workbench.loading.names import LoadReport, Matching, match
-from workbench.loading.placement import DISK, DeviceMap, DiskParts, MaxMemory, Placement, connect, place, stored_values
+from workbench.loading.placement import DiskParts, Placement, connect, place, stored_values
 from workbench.loading.precision import BLOCK_MATRIX, Chosen, choose, read_float, saved_precision
 from workbench.loading.source import resolve
 from workbench.loading.write import SHARD_BYTES, TensorToSave, write_json, write_weights
@@ -84,7 +85,8 @@ def load_model(
     """
     # Tensors made in inference mode could never be trained.
     with torch.inference_mode(False), torch.no_grad():
-        load = _plan(cls, folder, precision, dtype, device_map, max_memory, offload_folder)
+        checked = check_checkpoint(cls, folder, precision, dtype)
+        load = _placed(checked, device_map, max_memory, offload_folder)
         try:
             load.fill(progress)
             load.tie()
@@ -122,8 +124,44 @@ def save_pretrained(model: nn.Module, folder: str | os.PathLike[str], max_shard_
 
 
 @dataclass(frozen=True)
+class Checked(Generic[Model]):
+    """A checkpoint of which everything is checked but the values, and the model, still without weights."""
+
+    model: Model
+    checkpoint: Checkpoint
+    chosen: Chosen
+    matching: Matching
+    tied: Mapping[str, str]
+    sizes: Mapping[str, int]
+    """Bytes of each parameter."""
+
+
+def check_checkpoint(
+    cls: type[Model], folder: Path, precision: str | None = None, dtype: torch.dtype | str | None = None
+) -> Checked[Model]:
+    """Checks config.json and the weights' names, shapes and types against each other; takes no memory.
+
+    Raises:
+        BadCheckpoint: they do not make a model of this class. MissingDependency: the precision needs a package.
+        BadRequest: settings that can't be served.
+    """
+    config = read_config(folder)
+    chosen_format, weights = find_weights(folder)
+    checkpoint = chosen_format.open(weights)
+    chosen = choose(checkpoint.tensors, precision, dtype)
+    model = empty_model(cls, config)
+    tied = _tied_names(model)
+    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
+    matching = _match(shapes, tied, checkpoint, weights.name)
+    _check_tensors(matching, shapes, checkpoint, chosen)
+    chosen.precision.prepare(model, chosen.dtype)
+    sizes = {name: chosen.precision.bytes(name, shape, chosen.dtype) for name, shape in shapes.items()}
+    return Checked(model, checkpoint, chosen, matching, tied, sizes)
+
+
+@dataclass(frozen=True)
 class _Load(Generic[Model]):
-    """A load of which everything is decided and checked but the values."""
+    """A checked checkpoint and where its parts go."""
 
     model: Model
     checkpoint: Checkpoint
@@ -173,29 +211,16 @@ class _Load(Generic[Model]):
             setattr(module, attribute, parameter)
 
 
-def _plan(
-    cls: type[Model],
-    folder: Path,
-    precision: str | None,
-    dtype: torch.dtype | str | None,
+def _placed(
+    checked: Checked[Model],
     device_map: DeviceMap | None,
     max_memory: MaxMemory | None,
     offload_folder: str | Path | None,
 ) -> _Load[Model]:
-    """Decides and checks a load, the memory included; the model has no weights yet."""
-    config = read_config(folder)
-    chosen_format, weights = find_weights(folder)
-    checkpoint = chosen_format.open(weights)
-    chosen = choose(checkpoint.tensors, precision, dtype)
-    model = empty_model(cls, config)
-    tied = _tied_names(model)
-    shapes = {name: tuple(parameter.shape) for name, parameter in model.named_parameters()}
-    matching = _match(shapes, tied, checkpoint, weights.name)
-    _check_tensors(matching, shapes, checkpoint, chosen)
-    chosen.precision.prepare(model, chosen.dtype)
-    sizes = {name: chosen.precision.bytes(name, shape, chosen.dtype) for name, shape in shapes.items()}
-    placement = place(model, chosen.precision, sizes, device_map, max_memory, offload_folder)
-    return _Load(model, checkpoint, chosen, matching, tied, placement, DiskParts(placement))
+    """Decides where everything goes; refuses what does not fit there."""
+    c = checked
+    placement = place(c.model, c.chosen.precision, c.sizes, device_map, max_memory, offload_folder)
+    return _Load(c.model, c.checkpoint, c.chosen, c.matching, c.tied, placement, DiskParts(placement))
 
 
 def _match(

@@ -11,7 +11,10 @@ from torch import nn
 from workbench.errors import BadRequest
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
-from workbench.loading.precision import Precision, named, precisions, rest_dtype
+from workbench.loading.checkpoint import open_checkpoint, read_json
+from workbench.loading.config_file import CONFIG, read_config
+from workbench.loading.precision import Precision, choose, named, precisions, rest_dtype
+from workbench.loading.source import holds_weights
 
 GPT_J_6B_PARAMETERS = 6_050_882_784
 UNLIMITED_BYTES = 2**60
@@ -78,6 +81,30 @@ def plan_memory(
         advice=_advice(parameters, precision, weights[precision], cache, streams, available, fitting),
         alternatives=alternatives,
     )
+
+
+def folder_precision(folder: Path) -> str:
+    """The precision a checkpoint folder is loaded in when none is asked for.
+
+    The weights tell; where they are still on the Hub, config.json does.
+
+    Raises:
+        BadCheckpoint: the weights or config.json can't be read.
+    """
+    if holds_weights(folder):
+        return choose(open_checkpoint(folder).tensors, None, None).precision.name
+    read_config(folder)  # refuses what is no GPT-J
+    values = read_json(folder / CONFIG)
+    table = precisions()
+    quantised = values.get("quantization_config")
+    if isinstance(quantised, dict):
+        widths = ("load_in_8bit", "load_in_4bit")
+        for precision in table.values():
+            said = precision.matrices.quantization_config() if precision.matrices is not None else None
+            if said is not None and all(bool(quantised.get(width)) == said[width] for width in widths):
+                return precision.name
+    dtype = str(values.get("dtype", values.get("torch_dtype"))).removeprefix("torch.")
+    return dtype if dtype in table and table[dtype].dtype is not None else "float32"
 
 
 def kv_cache_bytes(config: GPTJConfig, precision: Precision, tokens: int) -> int:

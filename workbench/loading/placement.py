@@ -13,16 +13,18 @@ from accelerate.utils import CustomDtype, convert_file_size_to_int, offload_weig
 from torch import nn
 
 from workbench.errors import BadRequest, NotEnoughMemory
+from workbench.loading.devices import (
+    DISK,
+    FILL,
+    DeviceMap,
+    MaxMemory,
+    automatic_limits,
+    device_named,
+)
 from workbench.loading.memory import available_memory_bytes, default_device, size_text
 from workbench.loading.precision import BLOCK_MATRIX, Precision
 
-Device = int | str | torch.device
-DeviceMap = str | int | torch.device | Mapping[str, Device]
-MaxMemory = Mapping[int | str, int | str]
-DISK = "disk"
 UNSPLIT = ["GPTJBlock"]
-FILL = 0.9
-"""How much of the free memory an automatic placement fills: activations and caches need the rest."""
 
 
 @dataclass(frozen=True)
@@ -73,10 +75,10 @@ def place(
     if isinstance(device_map, str) and automatic:
         devices = _inferred(model, precision, _limits(max_memory))
     elif isinstance(device_map, Mapping):
-        devices = {name: _device(device) for name, device in device_map.items()}
+        devices = {name: device_named(device) for name, device in device_map.items()}
         _check_complete(model, devices)
     else:
-        devices = {"": default_device() if device_map is None else _device(device_map)}
+        devices = {"": default_device() if device_map is None else device_named(device_map)}
     placement = Placement(devices)
     _check_disk(placement, precision, automatic, sizes, offload_folder)
     _check_room(placement, sizes, precision, None if automatic else max_memory)
@@ -158,7 +160,7 @@ def _inferred(model: nn.Module, precision: Precision, limits: dict[int | str, in
         width = torch.int8 if precision.matrices.bytes(1, 64) > 64 else CustomDtype.INT4
         widths = {name: width for name, _ in model.named_parameters() if BLOCK_MATRIX.fullmatch(name)}
     found = infer_auto_device_map(model, max_memory=limits, no_split_module_classes=UNSPLIT, special_dtypes=widths)
-    return {name: _device(device) for name, device in found.items()}
+    return {name: device_named(device) for name, device in found.items()}
 
 
 def _limits(max_memory: MaxMemory | None) -> dict[int | str, int]:
@@ -169,33 +171,13 @@ def _limits(max_memory: MaxMemory | None) -> dict[int | str, int]:
         except ValueError as error:
             raise BadRequest(f'max_memory[{device!r}] must be bytes or a text like "10GiB"; got {limit!r}.') from error
     if max_memory is None:
-        gpus = range(torch.cuda.device_count() if torch.cuda.is_available() else 0)
-        limits = {gpu: int(FILL * available_memory_bytes(torch.device("cuda", gpu))) for gpu in gpus}
+        limits = automatic_limits()
     limits.setdefault("cpu", int(FILL * available_memory_bytes()))
     for device in limits:
         if device != DISK:
-            _device(device)
+            device_named(device)
     # accelerate fills the devices in this order.
     return dict(sorted(limits.items(), key=lambda item: (isinstance(item[0], str), item[0] == DISK, str(item[0]))))
-
-
-def _device(device: Device) -> torch.device | str:
-    if device == DISK:
-        return DISK
-    try:
-        found = torch.device("cuda", device) if isinstance(device, int) else torch.device(device)
-    except (RuntimeError, TypeError) as error:
-        raise BadRequest(
-            f'device_map knows "auto", "cpu", "cuda:0" and the like, and "disk"; got {device!r}.'
-        ) from error
-    if found.type not in ("cpu", "cuda"):
-        raise BadRequest(f"a model can be placed on cpu, cuda and disk; got {device!r}.")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if found.type == "cuda" and (found.index or 0) >= count:
-        raise BadRequest(
-            f"device_map asks for {found}, and this machine has {count} CUDA devices. Choose cpu or auto instead."
-        )
-    return torch.device("cuda", found.index or 0) if found.type == "cuda" else torch.device("cpu")
 
 
 def _for_accelerate(device: torch.device | str) -> int | str:

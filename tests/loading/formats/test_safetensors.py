@@ -106,6 +106,12 @@ def test_a_file_cut_anywhere_is_refused(fraction, tmp_path):
         SafetensorsCheckpoint(path)
 
 
+def test_an_empty_tensor_may_begin_where_another_does(tmp_path):
+    header = {"a": entry(shape=(2,), offsets=(0, 8)), "e": entry(shape=(0,), offsets=(0, 0))}
+    found = SafetensorsCheckpoint(write(tmp_path / "x.safetensors", header, bytes(8)))
+    assert whole(found, "e").shape == (0,) and whole(found, "a").tolist() == [0, 0]
+
+
 def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path):
     found = SafetensorsCheckpoint(write(tmp_path / "x.safetensors", {"a": entry()}))
     (tmp_path / "x.safetensors").write_bytes(b"")

@@ -103,7 +103,7 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], dict[str, Extent]]:
         raise BadCheckpoint(path.name, f"it can't be read ({error.strerror or error})") from error
     header.pop("__metadata__", None)
     entries = [_entry(path, name, values) for name, values in header.items()]
-    end = _check_gapless(path, sorted(entries, key=lambda entry: entry[1]))
+    end = _check_gapless(path, sorted(entries, key=lambda entry: (entry[1], entry[0].bytes)))
     if end != size - 8 - length:
         raise _cut(path, f"its header describes {end} bytes of tensors, and {size - 8 - length} are there")
     data = 8 + length
