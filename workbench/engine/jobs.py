@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from typing import Generic, TypeVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from workbench.errors import BadRequest, Cancelled
+
+if TYPE_CHECKING:  # requests are made where no torch is: what they cost must be milliseconds
+    from torch import Tensor
 
 LARGEST_SEED = 2**63 - 1
 MOST_ALTERNATIVES = 100
@@ -205,7 +206,7 @@ class Scored:
 
 
 Job = Decode | Score | Read
-Result = TypeVar("Result", Decoded, list[Scored], Tensor)
+Result = TypeVar("Result", Decoded, list[Scored], "Tensor")
 
 
 @dataclass

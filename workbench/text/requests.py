@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from workbench.engine.jobs import Sampling
+from workbench.engine.jobs import Sampling, check_whole
 from workbench.errors import BadRequest
 
 LARGEST_PROMPT_CHARACTERS = 1_000_000
@@ -70,6 +70,62 @@ class RollingLogLikelihood:
 
 
 @dataclass(frozen=True)
+class Classify:
+    """What does a trained head say of this text?"""
+
+    text: str
+    head: str
+    """The key of a head that shares the model's trunk."""
+
+    def __post_init__(self) -> None:
+        check_text("text", self.text)
+
+
+SPAN_TEMPLATE = "{context}\nQuestion: {question}\nAnswer:"
+
+
+@dataclass(frozen=True)
+class ExtractSpan:
+    """Where in the passage does the answer stand?
+
+    Raises:
+        BadRequest: an empty passage or question, or a value out of its range; the message names the field.
+    """
+
+    question: str
+    context: str
+    """The passage. Every answer is a piece of it."""
+    head: str | None = None
+    """The key of a trained span head; None ranks the passage's spans by the language model's likelihood."""
+    n_best: int = 20
+    max_answer_tokens: int = 30
+    window_tokens: int = 384
+    """A longer passage is read in windows of so many tokens, question included; never more than the context."""
+    doc_stride: int = 128
+    """Tokens of the passage that two neighbouring windows share."""
+    template: str = SPAN_TEMPLATE
+    """The language model's prompt; the answer follows it."""
+    shots: tuple[tuple[str, str, str], ...] = ()
+    """For the language model: worked examples (passage, question, answer) before the prompt."""
+    unanswerable: str = "unanswerable"
+    """For the language model: what stands for no answer, in the examples too."""
+
+    def __post_init__(self) -> None:
+        check_text("question", self.question)
+        check_text("context", self.context)
+        for name in ("question", "context", "unanswerable"):
+            if not getattr(self, name).strip():
+                raise BadRequest(f"The {name} is empty. Extractive question answering needs a question and a passage.")
+        check_whole("n_best", self.n_best, 1, 1000)
+        check_whole("max_answer_tokens", self.max_answer_tokens, 1, 1000)
+        check_whole("window_tokens", self.window_tokens, 8, 2**20)
+        check_whole("doc_stride", self.doc_stride, 0, self.window_tokens - 1)
+        for slot in ("{context}", "{question}"):
+            if self.template.count(slot) != 1:
+                raise BadRequest(f"The template must hold {slot} exactly once; got {self.template!r}.")
+
+
+@dataclass(frozen=True)
 class Alternative:
     """A token that could have been chosen."""
 
@@ -100,6 +156,47 @@ class Scored:
     is_greedy: bool
     """Whether each token was the likeliest."""
     tokens: tuple[TokenText, ...] = ()
+
+
+@dataclass(frozen=True)
+class Classified:
+    """The answer of a classification head."""
+
+    logits: tuple[float, ...]
+    """One a label, in the head's order; a regression head has one alone, its number."""
+    tokens: int
+    """Of the text."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """A piece of the passage: `text == context[start:end]`."""
+
+    text: str
+    start: int
+    """In characters of the passage."""
+    end: int
+    score: float
+    """A head's start logit plus end logit, or the language model's log-probability of the answer and its end."""
+    probability: float
+    """Softmax of the scores over the n best and the null score; a ranking aid, not a calibrated probability."""
+
+
+@dataclass(frozen=True)
+class Spans:
+    """The answer to ExtractSpan."""
+
+    n_best: tuple[Span, ...]
+    """Best first, no two with the same start and end."""
+    null_score: float
+    """On the spans' scale: how well "no answer" does, the smallest over all windows."""
+    windows: int
+
+    def best(self, threshold: float = 0.0) -> Span | None:
+        """The answer; None where null_score minus the best score exceeds the threshold."""
+        if not self.n_best or self.null_score - self.n_best[0].score > threshold:
+            return None
+        return self.n_best[0]
 
 
 @dataclass(frozen=True)
