@@ -13,10 +13,11 @@ LONGEST_FILE = 300
 LONGEST_FUNCTION = 40
 
 ROWS = {
-    "workbench.__main__": 9,
-    "app": 8,
-    "workbench.cli": 8,
-    "workbench.commands": 7,
+    "workbench.__main__": 10,
+    "app": 9,
+    "workbench.cli": 9,
+    "workbench.commands": 8,
+    "workbench.console": 7,
     "workbench.ui": 7,
     "workbench.api": 7,
     "workbench.manager": 6,
