@@ -1,0 +1,125 @@
+"""`answer`: where in a passage a question's answer stands; one question, or a file of them."""
+
+import argparse
+import dataclasses
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from workbench.console import Command, add_model_options, asked_model, note, rewritten, show_load
+from workbench.errors import BadRequest
+from workbench.evals.asking import ask, ask_one
+from workbench.evals.exports import write_predictions
+from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
+from workbench.evals.squad_files import Question, read_questions
+from workbench.evals.tables import LOCAL, read_table
+from workbench.manager import ModelManager
+from workbench.settings import read_settings
+from workbench.text.language_model import LanguageModel
+from workbench.text.requests import SPAN_TEMPLATE
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The model, what is asked, and how."""
+    add_model_options(parser)
+    parser.add_argument("--question", metavar="Q")
+    parser.add_argument("--context", metavar="TEXT", help="the passage; the answer is a piece of it")
+    parser.add_argument("--file", metavar="FILE", help="questions as SQuAD JSON, .jsonl or .csv, in place of the two")
+    parser.add_argument("--head", metavar="NAME", help="a trained span head, by name or folder; default: by likelihood")
+    parser.add_argument("--template", default=SPAN_TEMPLATE, metavar="T", help="of the language model's prompt")
+    parser.add_argument("--shots", metavar="FILE", help="worked examples: a table with context, question and answer")
+    parser.add_argument("--n-best", type=int, default=20, metavar="N")
+    parser.add_argument("--max-answer-tokens", type=int, default=30, metavar="N")
+    parser.add_argument("--window-tokens", type=int, default=384, metavar="N", help="of a long passage, read at once")
+    parser.add_argument(
+        "--doc-stride", type=int, default=128, metavar="N", help="tokens that neighbouring windows share"
+    )
+    parser.add_argument(
+        "--threshold", type=float, default=0.0, metavar="X", help="no answer where null_score exceeds score by more"
+    )
+    parser.add_argument("--out", metavar="DIR", help="where the predictions of a file are written, as CSV and JSONL")
+
+
+def answer(options: argparse.Namespace) -> dict[str, Any]:
+    """The answer with its place and the n best; of a file, each question's, with metrics where answers are known."""
+    questions = _questions(options)
+    shots: tuple[tuple[str, str, str], ...] = ()
+    if options.shots is not None:
+        table = read_table(options.shots, LOCAL)
+        shots = tuple(zip(*(table.column(name) for name in ("context", "question", "answer")), strict=True))
+    heads_folder = read_settings().heads_folder
+    with closing(ModelManager(offload_folder=options.offload_folder, heads_folder=heads_folder)) as manager:
+        manager.load(asked_model(options), show_load)
+        with manager.lease(asked_model(options)) as model:
+            key = None if options.head is None else _span_head(manager, options)
+            method = SpanMethod(
+                head=key,
+                template=options.template,
+                shots=shots,
+                n_best=options.n_best,
+                max_answer_tokens=options.max_answer_tokens,
+                window_tokens=options.window_tokens,
+                doc_stride=options.doc_stride,
+                threshold=options.threshold,
+            )
+            method.requests(questions[0])  # a setting out of its range is no question's fault
+            if options.file is None:
+                return _shown(options, ask_one(model, method, questions[0]))
+            return _many(options, _watched(model, method, questions))
+
+
+def _questions(options: argparse.Namespace) -> list[Question]:
+    if options.file is not None:
+        if options.question is not None or options.context is not None:
+            raise BadRequest("Give --file, or --question with --context, not both.")
+        return read_questions(options.file, LOCAL)
+    if options.question is None or options.context is None:
+        raise BadRequest("Give --question and --context, or --file with questions and passages.")
+    return [Question("question", options.question, options.context)]
+
+
+def _span_head(manager: ModelManager, options: argparse.Namespace) -> str:
+    card = manager.use_head(asked_model(options), options.head)
+    if card.kind != "answer":
+        raise BadRequest(f"The head {card.name} classifies texts: use `classify`, or name a span head.")
+    return card.key
+
+
+def _watched(model: LanguageModel, method: SpanMethod, questions: list[Question]) -> list[AnswerPrediction]:
+    """The predictions, with a line of progress."""
+    found = []
+    for prediction in ask(model, method, questions):
+        found.append(prediction)
+        rewritten(f"{len(found):,} of {len(questions):,} questions", last=len(found) == len(questions))
+    return found
+
+
+def _shown(options: argparse.Namespace, prediction: AnswerPrediction) -> dict[str, Any]:
+    """One answer; without --json the n best spans."""
+    if not options.json:
+        print(prediction.text or "(no answer)")
+        for span in prediction.n_best:
+            note(f"{span.probability:7.2%}  {span.score:9.3f}  {span.start}-{span.end}  {' '.join(span.text.split())}")
+        note(f"null score {prediction.null_score:.3f}, {prediction.windows} windows")
+    return dataclasses.asdict(prediction)
+
+
+def _many(options: argparse.Namespace, predictions: list[AnswerPrediction]) -> dict[str, Any]:
+    """All answers by their questions' ids, and what they come to."""
+    metrics = answer_metrics(predictions, options.threshold)
+    found: dict[str, Any] = {
+        "predictions": {one.id: one.text for one in predictions},
+        "null_scores": {one.id: one.null_score for one in predictions},
+        "errors": {one.id: one.error for one in predictions if one.error is not None},
+        "metrics": metrics or None,
+    }
+    if options.out is not None:
+        found["files"] = [str(path) for path in write_predictions(predictions, Path(options.out))]
+    if not options.json:
+        for one in predictions:
+            print(f"{one.id}\t{one.error or ' '.join(one.text.split()) or '(no answer)'}")
+        note("  ".join(f"{name} {value:.4g}" for name, value in metrics.items()) or "no answers to judge by")
+    return found
+
+
+COMMAND = Command("answer", "where in a passage the answer to a question stands", add_options, answer)

@@ -1,0 +1,100 @@
+"""Predictions as tables to look at and as files to take away.
+
+A spreadsheet runs a cell that begins like a formula, so in CSV such a cell gets a leading apostrophe; the JSON lines
+hold every text as it is. File names are ours, never the user's.
+"""
+
+import csv
+import json
+import math
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import Field, asdict, fields
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import pandas as pd
+
+CSV_NAME, JSONL_NAME = "predictions.csv", "predictions.jsonl"
+_FORMULA_STARTS = frozenset("=+-@|%") | frozenset(
+    "\uff1d\uff0b\uff0d\uff20\uff5c\uff05\ufe66\ufe62\ufe63\ufe6b\ufe6a\u2212"
+)
+"""What begins a formula, a command or a macro; the full-width and small forms, which some programs convert."""
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
+_UNSEEN = frozenset({"Cc", "Cf", "Zs", "Zl", "Zp"})
+"""Unicode categories of characters that a program may skip: controls, the byte order mark, spaces."""
+
+
+class Prediction(Protocol):
+    """A dataclass of any method: plain values, texts, and mappings from labels to numbers."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+
+def frame(predictions: Sequence[Prediction]) -> pd.DataFrame:
+    """A row each: a mapping's entries become columns of their own, other nested values JSON; all-empty columns go."""
+    rows = [_flat(one) for one in predictions]
+    columns = list(dict.fromkeys(name for row in rows for name in row))
+    return pd.DataFrame(rows, columns=columns, dtype=object).dropna(axis="columns", how="all")
+
+
+def write_predictions(predictions: Sequence[Prediction], folder: Path) -> tuple[Path, Path]:
+    """Writes both files into a folder, which is made if need be; gives the paths of the CSV and the JSON lines."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table, lines = folder / CSV_NAME, folder / JSONL_NAME
+    write_csv(frame(predictions), table)
+    with lines.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+        # What UTF-8 can't hold, half of a surrogate pair, becomes the escape that JSON has for it.
+        for one in predictions:
+            stream.write(json.dumps(_plain(asdict(one)), ensure_ascii=False) + "\n")
+    return table, lines
+
+
+def write_csv(table: pd.DataFrame, path: Path) -> None:
+    """Writes a table with every cell quoted and none that a spreadsheet would run, column names included."""
+    harmless = table.map(safe_cell)
+    harmless.columns = [safe_cell(str(name)) for name in table.columns]
+    harmless.to_csv(path, index=False, quoting=csv.QUOTE_ALL, encoding="utf-8")
+
+
+def safe_cell(value: Any) -> Any:
+    """The value, or a text with a leading apostrophe where it begins like a formula and is no finite number."""
+    if not isinstance(value, str):
+        return value
+    start = next((place for place, one in enumerate(value) if unicodedata.category(one) not in _UNSEEN), len(value))
+    if value[start : start + 1] not in _FORMULA_STARTS or _is_number(value.strip()):
+        return value
+    return "'" + value
+
+
+def _is_number(text: str) -> bool:
+    return _NUMBER.fullmatch(text) is not None and math.isfinite(float(text))
+
+
+def _flat(prediction: Prediction) -> dict[str, Any]:
+    """The cells of one row."""
+    row: dict[str, Any] = {}
+    for field in fields(prediction):
+        value = getattr(prediction, field.name)
+        if isinstance(value, dict):
+            row.update({f"{field.name}.{key}": entry for key, entry in value.items()})
+        elif value is None or isinstance(value, (str, int, float)):
+            row[field.name] = value
+        else:
+            row[field.name] = json.dumps(_plain(asdict(prediction)[field.name]), ensure_ascii=False)
+    return {_encodable(name): _encodable(value) if isinstance(value, str) else value for name, value in row.items()}
+
+
+def _encodable(text: str) -> str:
+    """The text, with half of a surrogate pair, which UTF-8 can't hold, written as its escape."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _plain(value: Any) -> Any:
+    """The value with null for numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

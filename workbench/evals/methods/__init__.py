@@ -1,0 +1,1 @@
+"""Ways of asking: an example becomes requests, their answers a prediction."""
