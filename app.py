@@ -12,7 +12,10 @@ try:
     settings = read_settings()
 except WorkbenchError as problem:
     sys.exit(str(problem))
-bench = Bench(settings, ModelManager(settings.memory_bytes, settings.offload_folder, settings.max_streams))
+bench = Bench(
+    settings,
+    ModelManager(settings.memory_bytes, settings.offload_folder, settings.max_streams, settings.heads_folder),
+)
 demo = build(bench)
 
 if __name__ == "__main__":

@@ -19,10 +19,11 @@ def test_every_variable_is_read() -> None:
         "WORKBENCH_MEMORY_GIB": "1.5",
         "WORKBENCH_OFFLOAD_FOLDER": "offload",
         "WORKBENCH_MAX_STREAMS": "3",
+        "WORKBENCH_HEADS": "trained",
         "GRADIO_SERVER_NAME": "0.0.0.0",
         "GRADIO_SERVER_PORT": "8080",
     }
-    asked = Settings("models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3)
+    asked = Settings("models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3, Path("trained"))
     assert read_settings(given) == asked
 
 

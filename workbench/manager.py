@@ -15,35 +15,19 @@ from workbench.engine.engine import Engine, cpu_threads_for
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
 from workbench.loading.devices import DISK, automatic_limits, free_bytes, may_offload
+from workbench.loading.heads import HeadCard
 from workbench.loading.load import LoadProgress, check_checkpoint, load_model
+from workbench.loading.loaded import LoadedModel
 from workbench.loading.memory import MemoryPlan, plan_memory
-from workbench.loading.names import LoadReport
-from workbench.loading.parts import Part, parts_of
+from workbench.loading.parts import parts_of
 from workbench.loading.precision import named
+from workbench.loading.shelf import Shelf
 from workbench.loading.spec import DEMO, DEMO_FOLDER, Found, ModelSpec, locate, under_one_name
-from workbench.published import GPTJForCausalLM
+from workbench.published import CLASSES, trained_heads
 from workbench.text.language_model import LanguageModel
 from workbench.text.tokenizer import Tokenizer
 
 __all__ = ["DEMO", "DEMO_FOLDER", "LoadedModel", "ModelManager", "ModelSpec"]
-
-
-@dataclass(frozen=True)
-class LoadedModel:
-    """A model in memory, as the page and the command line show it."""
-
-    spec: ModelSpec
-    """As it was first asked for."""
-    parameters: int
-    weights_bytes: int
-    parts: list[Part]
-    seconds: float
-    """The load took."""
-    leases: int
-    """Requests using it now."""
-    report: LoadReport
-    max_streams: int = 1
-    """Texts it writes at the same time: the setting, or fewer where the memory holds no more whole contexts."""
 
 
 @dataclass(eq=False)
@@ -70,10 +54,18 @@ class ModelManager:
         budget_bytes: what all models' weights may take together; None: what the machine or container has free.
         offload_folder: for parts placed on disk.
         max_streams: streams decoding at a time, for each model; fewer where the memory holds no more caches.
+        heads_folder: where trained heads are kept, beside those in a checkpoint's own folder.
     """
 
-    def __init__(self, budget_bytes: int | None = None, offload_folder: Path | None = None, max_streams: int = 16):
+    def __init__(
+        self,
+        budget_bytes: int | None = None,
+        offload_folder: Path | None = None,
+        max_streams: int = 16,
+        heads_folder: Path | None = None,
+    ):
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
+        self._shelf = Shelf(heads_folder)
         self._lock = threading.Lock()
         self._loading = threading.Lock()
         self._residents: list[_Resident] = []
@@ -90,9 +82,7 @@ class ModelManager:
 
     def is_loaded(self, spec: ModelSpec) -> bool:
         """Whether a lease of this model starts without loading, under whichever name it was loaded."""
-        name = under_one_name(spec)
-        with self._lock:
-            return self._find(spec, name) is not None
+        return self._resident(spec) is not None
 
     def plan(self, spec: ModelSpec, streams: int = 1, context: int | None = None) -> MemoryPlan:
         """What the model would need beside what is free now; its weights may still be on the Hub.
@@ -117,13 +107,28 @@ class ModelManager:
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[LanguageModel]:
         """The model, loaded if need be; while leased it can't be unloaded."""
-        resident = self._take(spec)
-        try:
+        with self._leased(spec) as resident:
             yield resident.language_model
-        finally:
-            with self._lock:
-                resident.leases -= 1
-                resident.last_used = time.monotonic()
+
+    def heads(self, spec: ModelSpec) -> list[HeadCard]:
+        """The trained heads that fit a model, its own first; no weights are loaded or downloaded for it."""
+        resident = self._resident(spec)
+        return self._shelf.cards(locate(spec, weights=False) if resident is None else resident.found)
+
+    def use_head(self, spec: ModelSpec, name_or_folder: str) -> HeadCard:
+        """Puts a head beside a model's others, once; the card's `key` goes into requests.
+
+        The head leaves with the model: call it inside the lease in which it is asked.
+
+        Raises:
+            BadRequest: there is no such head, or it was trained on another trunk. CannotLoad: it is damaged.
+        """
+        with self._leased(spec) as resident:
+            model = resident.language_model
+            card = self._shelf.choose(resident.found, name_or_folder)
+            if card.key not in model.heads:
+                model.add_head(self._shelf.load(resident.found, card))
+            return card
 
     def unload(self, spec: ModelSpec) -> None:
         """Frees a model's memory; nothing happens if it is not loaded.
@@ -150,19 +155,23 @@ class ModelManager:
         for resident in residents:
             _free(resident)
 
-    def _take(self, spec: ModelSpec) -> _Resident:
+    @contextmanager
+    def _leased(self, spec: ModelSpec) -> Iterator[_Resident]:
         while True:
             resident = self._loaded(spec, None)
             with self._lock:
                 if resident in self._residents:  # it may have left again in between
                     resident.leases += 1
-                    resident.last_used = time.monotonic()
-                    return resident
+                    break
+        try:
+            yield resident
+        finally:
+            with self._lock:
+                resident.leases -= 1
+                resident.last_used = time.monotonic()
 
     def _loaded(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
-        name = under_one_name(spec)
-        with self._lock:
-            resident = self._find(spec, name)
+        resident = self._resident(spec)
         if resident is not None:
             return resident
         found = locate(spec)  # a download holds up nobody else's load
@@ -170,6 +179,11 @@ class ModelManager:
             with self._lock:
                 resident = self._find(found.key, found.key)
             return resident or self._exchange(found, progress)
+
+    def _resident(self, spec: ModelSpec) -> _Resident | None:
+        name = under_one_name(spec)
+        with self._lock:
+            return self._find(spec, name)
 
     def _find(self, spec: ModelSpec, name: ModelSpec) -> _Resident | None:
         """The loaded model that a spec, or its `under_one_name`, means; the caller holds `_lock`."""
@@ -183,8 +197,8 @@ class ModelManager:
         free = free_bytes(found.spec.device_map)
         left = self._budget_left()
         available = free if left is None else min(free, left)
-        precision = found.spec.precision or found.own_precision
-        return plan_memory(read_config(found.folder), precision, streams, context, available)
+        config, precision = read_config(found.folder), found.spec.precision or found.own_precision
+        return plan_memory(config, precision, streams, context, available, CLASSES[found.own_head])
 
     def _budget_left(self) -> int | None:
         if self._budget_bytes is None:
@@ -195,7 +209,7 @@ class ModelManager:
     def _exchange(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         """Loads a model in place of idle ones, which come back if it fails."""
         # All that can be known without the values is checked while the old models still serve.
-        check_checkpoint(GPTJForCausalLM, found.folder, found.spec.precision)
+        check_checkpoint(CLASSES[found.own_head], found.folder, found.spec.precision)
         Tokenizer.from_folder(found.folder)
         evicted = self._make_room(found)
         try:
@@ -244,7 +258,7 @@ class ModelManager:
         if spec.device_map == "auto" and limits is None and left is not None:
             limits = automatic_limits(left)
         model, report = load_model(
-            GPTJForCausalLM,
+            CLASSES[found.own_head],
             found.folder,
             precision=spec.precision,
             device_map=spec.device_map,
@@ -266,8 +280,8 @@ class ModelManager:
             max_streams=max(1, min(self._max_streams, caches)),
         )
         threads = cpu_threads_for(model, self._cpu_threads)
-        engine = Engine(model, known_tokens=tokenizer.size, max_rows=shown.max_streams, cpu_threads=threads)
-        language_model = LanguageModel(engine, tokenizer, spec.checkpoint)
+        engine = Engine(model, tokenizer.size, trained_heads(model), shown.max_streams, cpu_threads=threads)
+        language_model = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
         resident = _Resident(shown, found, found.key, in_memory, language_model, last_used=time.monotonic())
         with self._lock:
             self._residents.append(resident)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Decoded, Sampling
@@ -18,6 +18,7 @@ from workbench.gptj import heads, model
 from workbench.gptj.config import GPTJConfig, as_ids
 from workbench.loading.devices import DeviceMap, MaxMemory
 from workbench.loading.load import from_pretrained, save_pretrained
+from workbench.loading.own_head import OWN
 from workbench.loading.source import resolve
 from workbench.loading.write import SHARD_BYTES
 from workbench.text import tokenizer
@@ -210,3 +211,19 @@ def _ids(decoded: Decoded) -> list[int]:
     """The tokens, and the end token that a row of the output keeps."""
     end = [] if decoded.stop_token is None else [decoded.stop_token]
     return [token.id for token in decoded.tokens] + end
+
+
+AnyModel = GPTJForCausalLM | GPTJForSequenceClassification | GPTJForQuestionAnswering
+CLASSES: dict[str | None, type[AnyModel]] = {
+    None: GPTJForCausalLM,
+    "classify": GPTJForSequenceClassification,
+    "answer": GPTJForQuestionAnswering,
+}
+"""By the kind of head that a checkpoint ends in; None: a language-model head."""
+
+
+def trained_heads(model: AnyModel) -> dict[str, nn.Module]:
+    """The head of a classifier or a span reader under the name by which it is asked; none of a language model."""
+    if isinstance(model, GPTJForSequenceClassification):
+        return {OWN: model.score}
+    return {OWN: model.qa_outputs} if isinstance(model, GPTJForQuestionAnswering) else {}

@@ -27,6 +27,8 @@ class Settings:
     """WORKBENCH_OFFLOAD_FOLDER: where weights that fit no device are kept on disk; None offloads nothing to disk."""
     max_streams: int = 16
     """WORKBENCH_MAX_STREAMS: how many texts one model writes at the same time."""
+    heads_folder: Path = Path("heads")
+    """WORKBENCH_HEADS: where trained heads are kept, each in a folder of its own."""
 
     @property
     def serves_locally(self) -> bool:
@@ -54,6 +56,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
         offload_folder=None if offload is None else Path(offload).expanduser(),
         max_streams=_whole(given, "WORKBENCH_MAX_STREAMS", Settings.max_streams, 1, 256),
+        heads_folder=Path(given.get("WORKBENCH_HEADS", Settings.heads_folder)).expanduser(),
     )
 
 

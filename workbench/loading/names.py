@@ -8,9 +8,10 @@ from workbench.errors import BadCheckpoint
 from workbench.loading.checkpoint import TensorInfo
 
 PREFIX = "transformer."
-HEADS = ("lm_head.", "score.", "qa_outputs.")
+LM_HEAD = "lm_head."
 NEW_HEADS = ("score.", "qa_outputs.")
 """Heads that may be missing: they are made fresh, and have to be trained."""
+HEADS = (LM_HEAD, *NEW_HEADS)
 BUFFERS = re.compile(r"(^|\.)attn\.(bias|masked_bias|embed_positions|rotary_emb\.inv_freq|inv_freq|sin|cos)$")
 """Tables that older versions kept in their checkpoints and that are computed here."""
 BLOCK = re.compile(r"(?:^|\.)h\.(\d+)\.")
@@ -102,7 +103,7 @@ def _refuse_missing(missing: list[str], weights_file: str) -> None:
     if not missing:
         return
     hint = "Is it a whole GPT-J checkpoint, and does config.json belong to it?"
-    if all(name.startswith("lm_head.") for name in missing):
+    if all(name.startswith(LM_HEAD) for name in missing):
         hint = (
             "It seems to be a trunk without a language-model head: load it with GPTJModel or a class with a new head."
         )

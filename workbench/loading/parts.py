@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from workbench.gptj.model import GPTJForCausalLM
+from workbench.gptj.config import GPTJConfig
 from workbench.loading.memory import parameter_shapes, weights_bytes
 from workbench.loading.precision import Precision
 
@@ -22,18 +22,20 @@ class Part:
     device: str
 
 
-def parts_of(model: GPTJForCausalLM, precision: Precision) -> list[Part]:
-    """The parts of a model held in a precision: embedding, each block, last LayerNorm, head.
+def parts_of(model: nn.Module, precision: Precision) -> list[Part]:
+    """The parts of a model held in a precision: embedding, each block, last LayerNorm, its head of whichever kind.
 
     They sum to what the plan says: scales count with their matrix, and weights that two parts share with the first.
     """
-    blocks = [f"transformer.h.{layer}" for layer in range(model.config.n_layer)]
+    config: GPTJConfig = model.config  # type: ignore[assignment]
+    blocks = [f"transformer.h.{layer}" for layer in range(config.n_layer)]
+    heads = [name for name, _ in model.named_children() if name != "transformer"]
     # Counted from the shapes that the configuration asks for: four-bit weights pack two parameters into one element.
-    shapes = parameter_shapes(GPTJForCausalLM, model.config)
+    shapes = parameter_shapes(type(model), config)
     devices: Mapping[str, int | str] = model.hf_device_map  # type: ignore[assignment]
-    dtype = precision.dtype or model.transformer.wte.weight.dtype
+    dtype = precision.dtype or model.get_parameter("transformer.wte.weight").dtype
     parts = []
-    for name in ["transformer.wte", *blocks, "transformer.ln_f", "lm_head"]:
+    for name in ["transformer.wte", *blocks, "transformer.ln_f", *heads]:
         own = {weight: shape for weight, shape in shapes.items() if weight.startswith(name + ".")}
         parameters, size = sum(map(math.prod, own.values())), weights_bytes(own, precision, dtype)
         parts.append(_part(name, parameters, size, model.get_submodule(name), devices))

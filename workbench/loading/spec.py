@@ -5,6 +5,7 @@ from pathlib import Path
 
 from workbench.loading.devices import DeviceMap, MaxMemory
 from workbench.loading.memory import folder_precision
+from workbench.loading.own_head import own_kind
 from workbench.loading.source import local_folder, resolve
 
 DEMO = "demo"
@@ -31,6 +32,8 @@ class Found:
     spec: ModelSpec
     folder: Path
     own_precision: str
+    own_head: str | None = None
+    """"classify" or "answer" for a checkpoint that is a classifier or a span reader itself."""
 
     @property
     def key(self) -> ModelSpec:
@@ -46,7 +49,7 @@ def locate(spec: ModelSpec, weights: bool = True) -> Found:
     """
     is_demo = under_one_name(spec).checkpoint == DEMO
     folder = DEMO_FOLDER if is_demo else resolve(spec.checkpoint, spec.revision, weights)
-    return Found(spec, folder, folder_precision(folder))
+    return Found(spec, folder, folder_precision(folder), own_kind(folder))
 
 
 def under_one_name(spec: ModelSpec) -> ModelSpec:

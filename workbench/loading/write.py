@@ -64,6 +64,23 @@ def write_weights(folder: Path, tensors: Sequence[TensorToSave], max_shard_bytes
     _remove_older(folder, {*names, INDEX} if len(shards) > 1 else set(names))
 
 
+def write_tensors(path: Path, tensors: Sequence[TensorToSave]) -> None:
+    """Writes one safetensors file, whole or not at all."""
+    temporary = _beside(path)
+    try:
+        with temporary.open("wb") as file:
+            _write_shard(file, tensors)
+            _to_disk(file)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def as_tensor_to_save(name: str, value: torch.Tensor) -> TensorToSave:
+    """A tensor that is in memory."""
+    return TensorToSave(name, tuple(value.shape), value.dtype, lambda: value)
+
+
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Writes a JSON file, whole or not at all."""
     temporary = _beside(path)

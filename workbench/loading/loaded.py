@@ -1,0 +1,25 @@
+"""What is shown of a model in memory."""
+
+from dataclasses import dataclass
+
+from workbench.loading.names import LoadReport
+from workbench.loading.parts import Part
+from workbench.loading.spec import ModelSpec
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory, as the page and the command line show it."""
+
+    spec: ModelSpec
+    """As it was first asked for."""
+    parameters: int
+    weights_bytes: int
+    parts: list[Part]
+    seconds: float
+    """The load took."""
+    leases: int
+    """Requests using it now."""
+    report: LoadReport
+    max_streams: int = 1
+    """Texts it writes at the same time: the setting, or fewer where the memory holds no more whole contexts."""

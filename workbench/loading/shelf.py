@@ -1,0 +1,79 @@
+"""Where heads are looked for, and which one a name means."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from workbench.errors import BadRequest
+from workbench.loading.config_file import read_config
+from workbench.loading.fingerprint import Fingerprints
+from workbench.loading.heads import HeadCard, SavedHead, heads_in, load_head, read_card
+from workbench.loading.own_head import own_card
+from workbench.loading.source import holds_weights
+from workbench.loading.spec import Found
+
+BESIDE = "heads"
+"""The folder of heads in a checkpoint's own folder."""
+SHOWN = 20
+
+
+class Shelf:
+    """The heads of every model: in its checkpoint's own folder, and in one folder for all. For any thread.
+
+    Args:
+        folder: the one for all; None leaves it out.
+    """
+
+    def __init__(self, folder: Path | None):
+        self._folder, self._fingerprints = folder, Fingerprints()
+
+    def own(self, found: Found) -> HeadCard | None:
+        """The head of a checkpoint that is a classifier or a span reader itself."""
+        if found.own_head is None:
+            return None
+        return own_card(found.folder, found.own_head, self._fingerprints.of(found.folder))
+
+    def cards(self, found: Found) -> list[HeadCard]:
+        """The heads that fit a checkpoint's trunk, its own first; none while its weights are still on the Hub."""
+        if not holds_weights(found.folder):
+            return []
+        own, fingerprint = self.own(found), self._fingerprints.of(found.folder)
+        kept = [card for folder in self._folders(found) for card in heads_in(folder)]
+        return ([own] if own is not None else []) + [card for card in kept if card.trunk == fingerprint]
+
+    def choose(self, found: Found, name_or_folder: str) -> HeadCard:
+        """The head that is meant: by key, by name, by its folder's name, or by the path of its folder.
+
+        Raises:
+            BadRequest: there is none; the message lists those there are.
+        """
+        cards = self.cards(found)
+        for card in cards:
+            if name_or_folder in (card.key, card.name):
+                return card
+        # By folder also one of another trunk is found, for `load` to say so.
+        shelved = [folder / name_or_folder for folder in self._folders(found)]
+        for path in [*shelved, Path(name_or_folder)]:
+            if name_or_folder and _is_folder(path):
+                return read_card(path)
+        raise _no_such_head(name_or_folder, cards)
+
+    def load(self, found: Found, card: HeadCard) -> SavedHead:
+        """A head's weights; see `load_head`."""
+        folder = card.folder or found.folder
+        return load_head(folder, read_config(found.folder), self._fingerprints.of(found.folder))
+
+    def _folders(self, found: Found) -> list[Path]:
+        return [found.folder / BESIDE, *([] if self._folder is None else [self._folder])]
+
+
+def _no_such_head(name: str, cards: Sequence[HeadCard]) -> BadRequest:
+    known = ", ".join(card.name for card in cards[:SHOWN])
+    there = f"Heads that fit it: {known}." if cards else "None fits it yet: `python -m workbench train` makes one."
+    return BadRequest(f"This model has no head {name[:200]!r}, and there is no such folder either. {there}")
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):
+        return False  # a name that no folder can have
