@@ -24,6 +24,7 @@ ROWS = {
     "workbench.training": 6,
     "tasks": 6,
     "workbench.text.language_model": 5,
+    "workbench.text.reading": 5,
     "workbench.text.spans": 5,
     "workbench.published": 5,
     "workbench.evals": 5,
@@ -41,7 +42,7 @@ ROWS = {
 
 ONLY_IN = {
     "gradio": ("workbench/ui/", "app.py"),
-    "bitsandbytes": ("workbench/loading/precisions/",),
+    "bitsandbytes": ("workbench/loading/precisions/", "workbench/training/optimizers.py"),
     "datasets": ("workbench/evals/sources.py",),
     "transformers": (),
 }

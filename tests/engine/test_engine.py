@@ -223,7 +223,7 @@ def test_reading_with_a_head_gives_the_heads_output() -> None:
     states = answer(engine, Read((3, 1, 4)))
     with torch.inference_mode():
         assert torch.equal(answer(engine, Read((3, 1, 4), head="mood")), head(states))
-    with pytest.raises(BadRequest, match="no head 'span'; loaded heads: mood"):
+    with pytest.raises(BadRequest, match="no head 'span' in memory"):
         engine.submit(Read((3,), head="span"))
 
 

@@ -71,6 +71,7 @@ def test_without_any_span_there_is_no_answer() -> None:
     prediction = judged(Spans((), -2.0, 1), threshold=1e9)
     assert (prediction.text, prediction.start, prediction.score) == ("", None, None)
     assert prediction.null_difference == math.inf
+    assert prediction.at(math.inf) == prediction
 
 
 def test_a_question_that_fails_says_why_and_the_others_go_on() -> None:

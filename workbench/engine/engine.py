@@ -7,15 +7,17 @@ from types import TracebackType
 import torch
 from torch import Tensor, nn
 
+from workbench.engine.branches import Grown, Tree
 from workbench.engine.decoding import BeamWork, DecodeWork
 from workbench.engine.jobs import Decode, Decoded, Handle, Job, Read, Score, Scored
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import Served, input_device
+from workbench.engine.served import AnyModel, Served, ServedHead, input_device
+from workbench.engine.trees import TreeWork
 from workbench.errors import Cancelled, NotEnoughMemory
-from workbench.gptj.model import GPTJForCausalLM
+from workbench.gptj.lora import Adapter
 
-EngineWork = DecodeWork | BeamWork | ScoreWork | ReadWork
+EngineWork = DecodeWork | BeamWork | ScoreWork | ReadWork | TreeWork
 
 CHUNK_BUDGET_FLOP = 2e11
 """Work of one prefill chunk on a CPU: about a second on two cores, so Stop and other streams never wait long."""
@@ -32,7 +34,7 @@ class Engine:
     Args:
         model: in eval mode; nobody else may run it meanwhile.
         known_tokens: the tokenizer's size; ids from here on are never drawn. None: all columns are tokens.
-        heads: modules over hidden states (T, C), by name, for Read jobs.
+        heads: modules over hidden states (T, C), by name, for Read jobs; `add_head` brings further ones.
         max_rows: streams decoding at a time, and as many jobs beside them that score or read.
         max_waiting: jobs waiting before newcomers are refused.
         threaded: False runs jobs only inside `run_until_idle`.
@@ -41,7 +43,7 @@ class Engine:
 
     def __init__(
         self,
-        model: GPTJForCausalLM,
+        model: AnyModel,
         known_tokens: int | None = None,
         heads: Mapping[str, nn.Module] | None = None,
         max_rows: int = 16,
@@ -54,7 +56,7 @@ class Engine:
             chunk_tokens=chunk_tokens(model),
             row_block=row_block(model),
             known_tokens=model.config.vocab_size if known_tokens is None else known_tokens,
-            heads=heads or {},
+            heads={name: ServedHead(module) for name, module in (heads or {}).items()},
         )
         self._scheduler: Scheduler[EngineWork] = Scheduler(max_rows, max_waiting)
         self._lock = threading.Condition()
@@ -76,6 +78,7 @@ class Engine:
 
     def decode(self, job: Decode) -> Handle[Decoded]:
         """Submits a continuation: iterate the handle for tokens."""
+        self.served.check_writes()
         handle: Handle[Decoded] = Handle(job)
         kind = BeamWork if job.beams.count > 1 else DecodeWork
         self._add(kind(self.served, job, handle))
@@ -83,8 +86,16 @@ class Engine:
 
     def score(self, job: Score) -> Handle[list[Scored]]:
         """Submits continuations to score."""
+        self.served.check_writes()
         handle: Handle[list[Scored]] = Handle(job)
         self._add(ScoreWork(self.served, job, handle))
+        return handle
+
+    def tree(self, job: Tree) -> Handle[Grown]:
+        """Submits a tree of continuations to score."""
+        self.served.check_writes()
+        handle: Handle[Grown] = Handle(job)
+        self._add(TreeWork(self.served, job, handle))
         return handle
 
     def read(self, job: Read) -> Handle[Tensor]:
@@ -92,6 +103,19 @@ class Engine:
         handle: Handle[Tensor] = Handle(job)
         self._add(ReadWork(self.served, job, handle))
         return handle
+
+    def add_head(self, name: str, module: nn.Module, adapter: Adapter | None = None) -> None:
+        """Gives Read jobs one more head, at once; the trunk stays in memory once for all of them.
+
+        Args:
+            name: what jobs call it; an earlier head of this name is replaced for the jobs to come.
+            adapter: what the trunk gets added while a job of this head computes, and no other.
+        """
+        last = self.served.model.transformer.ln_f.weight.device
+        module.to("cpu" if last.type == "meta" else last)
+        if adapter is not None:
+            adapter.place(self.served.model)
+        self.served.heads[name] = ServedHead(module, adapter)
 
     def submit(self, job: Job) -> Handle:
         """Submits any job.
@@ -103,6 +127,8 @@ class Engine:
         """
         if isinstance(job, Decode):
             return self.decode(job)
+        if isinstance(job, Tree):
+            return self.tree(job)
         return self.score(job) if isinstance(job, Score) else self.read(job)
 
     def close(self) -> None:
@@ -199,12 +225,12 @@ def as_shown(error: Exception) -> Exception:
     return shown
 
 
-def cpu_threads_for(model: GPTJForCausalLM, available: int) -> int:
+def cpu_threads_for(model: AnyModel, available: int) -> int:
     """How many CPU threads serve a model best: a small one loses more to waiting for threads than they bring."""
     return available if block_parameters(model) >= SMALL_MODEL_PARAMETERS else 1
 
 
-def row_block(model: GPTJForCausalLM) -> int:
+def row_block(model: AnyModel) -> int:
     """Rows of a decoding step: a fixed number for float weights, so that company changes no bit of a stream.
 
     Quantized weights take what there is (0): LLM.int8 looks for outliers over all rows of a step.
@@ -212,7 +238,7 @@ def row_block(model: GPTJForCausalLM) -> int:
     return ROW_BLOCK if all(weight.is_floating_point() for weight in model.parameters()) else 0
 
 
-def chunk_tokens(model: GPTJForCausalLM) -> int:
+def chunk_tokens(model: AnyModel) -> int:
     """Tokens a prefill chunk: a power of two that depends on the model and device alone, never on the load."""
     if input_device(model).type != "cpu":
         return LARGEST_CHUNK_TOKENS
@@ -220,7 +246,7 @@ def chunk_tokens(model: GPTJForCausalLM) -> int:
     return max(SMALLEST_CHUNK_TOKENS, min(LARGEST_CHUNK_TOKENS, 2 ** fitting.bit_length() // 2))
 
 
-def block_parameters(model: GPTJForCausalLM) -> int:
+def block_parameters(model: AnyModel) -> int:
     """Parameters of the blocks' matrices, from the configuration: four-bit weights pack two into one element."""
     c = model.config
     return c.n_layer * (4 * c.n_embd**2 + 2 * c.n_embd * c.inner_width)

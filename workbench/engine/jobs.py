@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from workbench.engine.branches import Grown, Tree
 from workbench.errors import BadRequest, Cancelled
 
 if TYPE_CHECKING:  # requests are made where no torch is: what they cost must be milliseconds
@@ -151,11 +152,13 @@ class Score:
 
 @dataclass(frozen=True)
 class Read:
-    """Hidden states of a text, or a head's output on them. The result is a tensor (T, C), or the head's."""
+    """Hidden states of a text, or a head's output on them. The result is a float32 tensor (T, C), or the head's."""
 
     tokens: tuple[int, ...]
     head: str | None = None
     """A name in the engine's heads; None gives the states after the last LayerNorm."""
+    last_only: bool = False
+    """Only the last token's row, (1, C) or the head's."""
 
     def __post_init__(self) -> None:
         if not self.tokens:
@@ -205,8 +208,8 @@ class Scored:
         return all(token.rank == 1 for token in self.tokens)
 
 
-Job = Decode | Score | Read
-Result = TypeVar("Result", Decoded, list[Scored], "Tensor")
+Job = Decode | Score | Read | Tree
+Result = TypeVar("Result", Decoded, list[Scored], "Tensor", Grown)
 
 
 @dataclass

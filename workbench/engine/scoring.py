@@ -1,6 +1,7 @@
 """Score and Read jobs under way: they are computed alone, so their numbers depend on nobody else."""
 
 import itertools
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor
@@ -84,9 +85,12 @@ class ReadWork:
         served.check_tokens(job.tokens)
         served.check_room(len(job.tokens), 0)
         if job.head is not None and job.head not in served.heads:
-            known = ", ".join(served.heads) or "none"
-            raise BadRequest(f"This model has no head {job.head!r}; loaded heads: {known}.")
+            raise BadRequest(
+                f"This model has no head {job.head!r} in memory. Choose the head again: the model may have been loaded "
+                "anew since."
+            )
         self._served, self._job, self.handle = served, job, handle
+        self._head = None if job.head is None else served.heads[job.head]
         self._prefill = Prefill(served, job.tokens)
         self._hidden: list[Tensor] = []
         self.slots = 0
@@ -94,11 +98,14 @@ class ReadWork:
         self.done = False
 
     def solo_step(self) -> None:
-        """A chunk of the text; after the last one the head."""
-        self._hidden.append(self._prefill.step())
+        """A chunk of the text, the trunk as the head knows it; after the last one the head."""
+        with self._head.attached(self._served.model) if self._head is not None else nullcontext():
+            hidden = self._prefill.step()
+        self._hidden.append(hidden[-1:] if self._job.last_only else hidden)
         if self._prefill.done:
-            states = torch.cat(self._hidden)  # (T, C)
-            if self._job.head is not None:
-                states = self._served.heads[self._job.head](states)
+            states = self._hidden[-1] if self._job.last_only else torch.cat(self._hidden)  # (T, C)
+            output = states if self._head is None else self._head.read(states)
+            output = output.float().cpu()
+            check_finite(output)
             self.done = True
-            self.handle.finish(states.float().cpu())
+            self.handle.finish(output)

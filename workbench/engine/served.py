@@ -1,6 +1,7 @@
 """The model as the engine serves it, and the one way a prompt enters its cache."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -9,14 +10,42 @@ from torch import Tensor, nn
 from workbench.engine.jobs import check_whole
 from workbench.errors import BadRequest, TooLong
 from workbench.gptj.cache import CacheRows, KVCache
+from workbench.gptj.heads import GPTJForQuestionAnswering, GPTJForSequenceClassification
+from workbench.gptj.lora import Adapter
 from workbench.gptj.model import GPTJForCausalLM
+
+AnyModel = GPTJForCausalLM | GPTJForSequenceClassification | GPTJForQuestionAnswering
+
+
+@dataclass(frozen=True)
+class ServedHead:
+    """A head over hidden states, and what the trunk gets added while it reads."""
+
+    module: nn.Module
+    adapter: Adapter | None = None
+
+    @contextmanager
+    def attached(self, model: AnyModel) -> Iterator[None]:
+        """The trunk as this head knows it, while the context lasts."""
+        if self.adapter is None:
+            yield
+        else:
+            with self.adapter.attached(model):
+                yield
+
+    def read(self, states: Tensor) -> Tensor:
+        """(T, C) -> the head's output, computed in the head's own type, where it is."""
+        weight = next(self.module.parameters(), states.new_empty(0, dtype=torch.float32))
+        device = states.device if weight.is_meta else weight.device  # one on disk is fetched to where it is needed
+        output: Tensor = self.module(states.to(device, weight.dtype))
+        return output
 
 
 @dataclass(frozen=True)
 class Served:
     """A model, how it is stepped, and the heads that share its trunk."""
 
-    model: GPTJForCausalLM
+    model: AnyModel
     chunk_tokens: int
     """Tokens a prefill step computes. Chunks start at whole multiples, so their bits depend on the prompt alone."""
     row_block: int
@@ -24,7 +53,8 @@ class Served:
     0 takes as many rows as there are, for precisions that look across rows anyway."""
     known_tokens: int
     """Ids from here on have no token and are never drawn."""
-    heads: Mapping[str, nn.Module] = field(default_factory=dict)
+    heads: dict[str, ServedHead] = field(default_factory=dict)
+    """By name. Heads are added from any thread and never taken away; jobs hold the one they began with."""
 
     @property
     def context(self) -> int:
@@ -35,6 +65,10 @@ class Served:
     def device(self) -> torch.device:
         """Where token ids enter."""
         return input_device(self.model)
+
+    def check_writes(self) -> None:
+        """Raises BadRequest if the model has no language-model head: it can't write, or tell how likely a text is."""
+        _ = self._lm_head
 
     def check_room(self, tokens: int, more: int) -> None:
         """Raises TooLong unless `tokens`, and `more` after them, fit the context."""
@@ -63,7 +97,8 @@ class Served:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(T, C) -> (T, V) in float32 on the CPU, where sampling takes place."""
-        return self.model.lm_head(hidden).float().cpu()
+        logits: Tensor = self._lm_head(hidden)
+        return logits.float().cpu()
 
     def decode(self, rows: Sequence[tuple[int, KVCache]]) -> Tensor:
         """Logits after one more token a row, (rows, V); extends each row's cache."""
@@ -75,6 +110,16 @@ class Served:
             hidden = self._trunk(tokens, CacheRows([cache for _, cache in group], block))
             parts.append(self.logits(hidden[:, 0])[: len(group)])
         return torch.cat(parts)
+
+    @property
+    def _lm_head(self) -> nn.Module:
+        if isinstance(self.model, GPTJForCausalLM):
+            return self.model.lm_head
+        what = "classifier" if isinstance(self.model, GPTJForSequenceClassification) else "span reader"
+        raise BadRequest(
+            f"This checkpoint is a trained {what}: it has no language-model head, so it can neither write text nor "
+            "tell how likely one is. Ask its own head, or choose a checkpoint with a language-model head."
+        )
 
     def _trunk(self, tokens: list[list[int]], cache: KVCache | CacheRows) -> Tensor:
         ids = torch.tensor(tokens, device=self.device)
@@ -107,7 +152,7 @@ class Prefill:
         return self._served.hidden(chunk, self.cache)
 
 
-def input_device(model: GPTJForCausalLM) -> torch.device:
+def input_device(model: AnyModel) -> torch.device:
     """Where the embedding takes its ids; one offloaded to disk is on the meta device between steps, and takes CPU's."""
     device = model.transformer.wte.weight.device
     return torch.device("cpu") if device.type == "meta" else device

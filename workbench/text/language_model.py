@@ -2,7 +2,6 @@
 
 import secrets
 import time
-from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 
@@ -10,21 +9,26 @@ from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Handle, Score, Token
 from workbench.engine.jobs import Scored as ScoredTokens
 from workbench.errors import BadRequest, TooLong
+from workbench.loading.heads import HeadCard, SavedHead
+from workbench.text.reading import check_kind, classify, in_order
 from workbench.text.requests import (
     Alternative,
+    Classified,
+    Classify,
+    ExtractSpan,
     Generate,
     Generated,
     LogLikelihood,
     RollingLogLikelihood,
     Scored,
+    Spans,
     TokenText,
 )
+from workbench.text.spans import Progress, extract_spans, to_the_end
 from workbench.text.streaming import TextStream
 from workbench.text.tokenizer import Tokenizer
 
 HEARTBEAT_SECONDS = 0.25
-SCORES_IN_FLIGHT = 8
-"""Scoring jobs handed to the engine at a time: each holds the keys and values of its context."""
 
 
 class LanguageModel:
@@ -34,10 +38,18 @@ class LanguageModel:
         engine: serves the model.
         tokenizer: of the same checkpoint.
         name: what a person calls the model.
+        own_head: of a checkpoint that is itself a classifier or a span reader; the engine has it under the card's key.
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, name: str = ""):
+    def __init__(self, engine: Engine, tokenizer: Tokenizer, name: str = "", own_head: HeadCard | None = None):
         self.engine, self.tokenizer, self.name = engine, tokenizer, name
+        self.heads: dict[str, HeadCard] = {} if own_head is None else {own_head.key: own_head}
+        """The heads that share the trunk in memory, by the key that requests call them by."""
+
+    def add_head(self, head: SavedHead) -> None:
+        """Puts a head beside the others; it must be of this trunk."""
+        self.engine.add_head(head.card.key, head.module, head.adapter)
+        self.heads[head.card.key] = head.card
 
     @property
     def context_tokens(self) -> int:
@@ -102,6 +114,32 @@ class LanguageModel:
         parts = [token for scored in self._scores(jobs) for token in scored.tokens]
         return self._in_words(ScoredTokens(tuple(parts)))
 
+    def answers(self, requests: Sequence[LogLikelihood | Classify | ExtractSpan]) -> list[Scored | Classified | Spans]:
+        """The answer to each request, in their order."""
+        scored = iter(self.loglikelihoods([ask for ask in requests if isinstance(ask, LogLikelihood)]))
+        classified = iter(self.classify([ask for ask in requests if isinstance(ask, Classify)]))
+        given: list[Scored | Classified | Spans] = []
+        for ask in requests:
+            if isinstance(ask, ExtractSpan):
+                given.append(self.extract(ask))
+            else:
+                given.append(next(scored) if isinstance(ask, LogLikelihood) else next(classified))
+        return given
+
+    def classify(self, requests: Sequence[Classify]) -> list[Classified]:
+        """What trained heads say of texts, in their order; see `reading.classify`."""
+        return classify(self.engine, self.tokenizer, self.heads, requests)
+
+    def extract(self, request: ExtractSpan) -> Spans:
+        """Where in the passage the answer stands."""
+        return to_the_end(self.extract_steps(request))
+
+    def extract_steps(self, request: ExtractSpan) -> Generator[Progress, None, Spans]:
+        """`extract`, yielding (windows done, windows in all) a few times a second; closing it stops the computation."""
+        if request.head is not None:
+            check_kind(self.heads, request.head, "answer")
+        return extract_spans(self.engine, self.tokenizer, request)
+
     def _prompt_tokens(self, prompt: str) -> tuple[int, ...]:
         """An empty prompt starts from the end-of-text token, as at the start of a document."""
         tokens = tuple(self.tokenizer.encode(prompt)) or (self.tokenizer.eos_id,)
@@ -155,19 +193,8 @@ class LanguageModel:
         yield transcript.snapshot("stop_string" if transcript.stopped else handle.result().finish_reason)
 
     def _scores(self, jobs: Iterable[Score]) -> Iterator[ScoredTokens]:
-        """All jobs' results in order; if one fails or the caller leaves, those under way are cancelled."""
-        under_way: deque[Handle[list[ScoredTokens]]] = deque()
-        try:
-            for job in jobs:
-                under_way.append(self.engine.score(job))
-                if len(under_way) == SCORES_IN_FLIGHT:
-                    yield from under_way[0].result()
-                    under_way.popleft()
-            for handle in under_way:
-                yield from handle.result()
-        finally:
-            for handle in under_way:
-                handle.cancel()
+        for scored in in_order(self.engine.score, jobs):
+            yield from scored
 
     def _encode_pair(self, request: LogLikelihood) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Context and continuation as tokens, encoded together as lm-evaluation-harness does.

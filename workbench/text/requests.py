@@ -102,7 +102,7 @@ class ExtractSpan:
     window_tokens: int = 384
     """A longer passage is read in windows of so many tokens, question included; never more than the context."""
     doc_stride: int = 128
-    """Tokens of the passage that two neighbouring windows share."""
+    """Tokens of the passage that two neighbouring windows share; never more than half of what a window shows of it."""
     template: str = SPAN_TEMPLATE
     """The language model's prompt; the answer follows it."""
     shots: tuple[tuple[str, str, str], ...] = ()
@@ -111,15 +111,17 @@ class ExtractSpan:
     """For the language model: what stands for no answer, in the examples too."""
 
     def __post_init__(self) -> None:
-        check_text("question", self.question)
-        check_text("context", self.context)
+        for name in ("question", "context", "template", "unanswerable"):
+            check_text(name, getattr(self, name))
+        for text in (text for shot in self.shots for text in shot):
+            check_text("A text of an example", text)
         for name in ("question", "context", "unanswerable"):
             if not getattr(self, name).strip():
                 raise BadRequest(f"The {name} is empty. Extractive question answering needs a question and a passage.")
         check_whole("n_best", self.n_best, 1, 1000)
         check_whole("max_answer_tokens", self.max_answer_tokens, 1, 1000)
         check_whole("window_tokens", self.window_tokens, 8, 2**20)
-        check_whole("doc_stride", self.doc_stride, 0, self.window_tokens - 1)
+        check_whole("doc_stride", self.doc_stride, 0, 2**20)
         for slot in ("{context}", "{question}"):
             if self.template.count(slot) != 1:
                 raise BadRequest(f"The template must hold {slot} exactly once; got {self.template!r}.")

@@ -44,7 +44,7 @@ class AnswerPrediction:
 
     def at(self, threshold: float) -> "AnswerPrediction":
         """The same prediction with the threshold of no answer moved."""
-        if self.null_difference > threshold:
+        if not self.n_best or self.null_difference > threshold:
             return replace(self, text="", start=None, end=None)
         best = self.n_best[0]
         return replace(self, text=best.text, start=best.start, end=best.end)

@@ -1,0 +1,71 @@
+"""Texts before a trained head, and the way that many jobs take through the engine."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from workbench.engine.engine import Engine
+from workbench.engine.jobs import Handle, Job, Read, Result
+from workbench.errors import BadRequest, TooLong
+from workbench.loading.head_card import HeadCard
+from workbench.text.requests import Classified, Classify
+from workbench.text.tokenizer import Tokenizer
+
+AnyJob = TypeVar("AnyJob", bound=Job)
+IN_FLIGHT = 8
+"""Jobs handed to the engine at a time: each holds the keys and values of its text."""
+ASKED_WITH = {"classify": "a classification", "answer": "a question about a passage"}
+
+
+def in_order(submit: Callable[[AnyJob], Handle[Result]], jobs: Iterable[AnyJob]) -> Iterator[Result]:
+    """All jobs' results in order; if one fails or the caller leaves, those under way are cancelled."""
+    under_way: deque[Handle[Result]] = deque()
+    try:
+        for job in jobs:
+            under_way.append(submit(job))
+            if len(under_way) == IN_FLIGHT:
+                yield under_way[0].result()
+                under_way.popleft()
+        for handle in under_way:
+            yield handle.result()
+    finally:
+        for handle in under_way:
+            handle.cancel()
+
+
+def classify(
+    engine: Engine, tokenizer: Tokenizer, heads: Mapping[str, HeadCard], requests: Sequence[Classify]
+) -> list[Classified]:
+    """What the heads say of each text, by its last token: one text at a time, so nothing is padded.
+
+    Raises:
+        BadRequest: an empty text, a head that is not there or that answers questions. TooLong: beyond the context.
+    """
+    jobs = []
+    for request in requests:
+        check_kind(heads, request.head, "classify")
+        jobs.append(Read(text_tokens(tokenizer, request.text, engine.served.context), request.head, last_only=True))
+    results = in_order(engine.read, jobs)
+    return [Classified(tuple(logits[0].tolist()), len(job.tokens)) for job, logits in zip(jobs, results, strict=True)]
+
+
+def text_tokens(tokenizer: Tokenizer, text: str, context_tokens: int) -> tuple[int, ...]:
+    """A text as a head reads it, in training as in use: its own tokens and nothing around them."""
+    tokens = tuple(tokenizer.encode(text))
+    if not tokens:
+        raise BadRequest("The text is empty: there is nothing to classify.")
+    if len(tokens) > context_tokens:
+        raise TooLong(
+            f"The text has {len(tokens):,} tokens; the model's context is {context_tokens:,}. "
+            f"Shorten it by {len(tokens) - context_tokens:,} tokens."
+        )
+    return tokens
+
+
+def check_kind(heads: Mapping[str, HeadCard], key: str, kind: str) -> None:
+    """Raises BadRequest if a head is known to be of another kind."""
+    card = heads.get(key)
+    if card is not None and card.kind != kind:
+        raise BadRequest(
+            f"The head {card.name!r} is for {ASKED_WITH[card.kind]}, not for {ASKED_WITH[kind]}. Choose another head."
+        )
