@@ -25,7 +25,7 @@ from workbench.evals.tables import LOCAL
 from workbench.manager import ModelManager, ModelSpec
 from workbench.training.heads import TrainAnswer, train_head
 
-EPOCHS = {"probe": 10.0, "head": 5.0, "lora": 6.0, "full": 4.0}
+EPOCHS = {"probe": 10.0, "head": 5.0, "lora": 4.0, "full": 4.0}
 TESTED = 1190
 """Questions of a test split that are asked: all of XQuAD's, and as many of a larger split, drawn by a fixed seed."""
 

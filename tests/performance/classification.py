@@ -24,7 +24,7 @@ from workbench.evals.methods.labels import LabelLikelihood, TextExample
 from workbench.manager import ModelManager, ModelSpec
 from workbench.training.heads import TrainClassify, train_head
 
-EPOCHS = {"probe": 1.0, "head": 5.0, "lora": 5.0, "full": 3.0}
+EPOCHS = {"probe": 1.0, "head": 5.0, "lora": 5.0, "full": 4.0}
 TEMPLATES = {
     "SMS spam": "Message: {text}\nThis message is",
     "SST-2": "Review: {text}\nThis review is",
@@ -78,7 +78,7 @@ def _predictions(
 def _train(method: str, files: dict[str, Path], out: Path, model: str) -> None:
     request = TrainClassify(
         data=str(files["train"]), validation=str(files["validation"]), out=str(out), model=model, method=method,
-        epochs=EPOCHS[method], targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"),
+        epochs=EPOCHS[method], batch_size=32, targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"),
     )  # fmt: skip
     for progress in train_head(request):
         if progress.validation is not None:
