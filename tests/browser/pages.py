@@ -48,6 +48,15 @@ def _own(asked: str, url: str) -> bool:
     return asked.startswith((url.partition("?")[0], "data:", "blob:"))
 
 
+def open_tab(page: "playwright.Page", name: str) -> None:
+    """Opens a tab, which stands behind the menu of tabs where the page is narrow."""
+    if not page.get_by_role("tab", name=name, exact=True).first.is_visible():
+        page.locator("button[aria-label='More tabs']:visible").first.click()
+        page.locator(".overflow-dropdown:visible button", has_text=name).click()
+    else:
+        page.get_by_role("tab", name=name, exact=True).first.click()
+
+
 def generate(tab: "playwright.Page", prompt: str = "Once upon a time") -> None:
     """Asks for a text and waits for its first tokens."""
     expect(tab.locator(".model-line.ready")).to_be_visible()

@@ -12,6 +12,7 @@ from tests.browser.pages import (
     ask_for_a_long_text,
     expect,
     generate,
+    open_tab,
     playwright,
     serve,
     tokens,
@@ -183,7 +184,7 @@ def test_a_phone_needs_no_sideways_scrolling(browser: "playwright.Browser", url:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     for page in watched(context, url):
         generate(page)
-        page.get_by_role("tab", name=name).click()
+        open_tab(page, name)
         if name == "Models":
             page.locator("#plan-button").click()
             page.locator(".plan").wait_for()

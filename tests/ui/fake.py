@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from workbench.errors import BadRequest, Busy, CheckpointNotFound
+from workbench.loading.heads import HeadCard
 from workbench.loading.load import LoadProgress
 from workbench.loading.memory import MemoryPlan
 from workbench.loading.parts import Part
@@ -165,6 +166,14 @@ class FakeManager:
             yield self.model
         finally:
             self.leases[spec] -= 1
+
+    def heads(self, spec: ModelSpec) -> list[HeadCard]:
+        """None was trained."""
+        return []
+
+    def use_head(self, spec: ModelSpec, name_or_folder: str) -> HeadCard:
+        """There is none."""
+        raise BadRequest(f"There is no head {name_or_folder!r}.")
 
     def unload(self, spec: ModelSpec) -> None:
         """Forgets a model that nobody leases."""

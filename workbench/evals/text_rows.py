@@ -10,7 +10,7 @@ def text_examples(
     """An example a row, named by its line in the file.
 
     Args:
-        label_column: of the right answers; None: they are not known.
+        label_column: of the right answers; None: they are not known. A blank cell says so for its own row.
         separator: stands between the right answers of one row, where a text may have several; None: it has one.
 
     Raises:
@@ -19,13 +19,13 @@ def text_examples(
     texts = table.column(text_column)
     labels = [None] * len(texts) if label_column is None else table.column(label_column)
     return [
-        TextExample(str(line), text, label, None if label is None else _several(label, separator))
+        TextExample(str(line), text, label if label is not None and label.strip() else None, _several(label, separator))
         for line, text, label in zip(table.lines, texts, labels, strict=True)
     ]
 
 
-def _several(cell: str, separator: str | None) -> tuple[str, ...] | None:
-    """The labels of one cell; an empty cell has none."""
-    if separator is None:
+def _several(cell: str | None, separator: str | None) -> tuple[str, ...] | None:
+    """The labels of one cell; where a text may have several, an empty cell says that it has none."""
+    if cell is None or separator is None:
         return None
     return tuple(label.strip() for label in cell.split(separator) if label.strip())

@@ -42,7 +42,7 @@ def generate_endpoint(bench: Bench) -> None:
         named = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "stop": stop or []}
         records = Records()
         try:
-            request = build_request(prompt, named | _by_name(settings))
+            request = build_request(prompt, named | settings_by_name(settings))
             spec = served_spec(bench, model, precision)
             with bench.manager.lease(spec) as lm, closing(paced(lm, request)) as snapshots:
                 for snapshot in snapshots:
@@ -108,12 +108,17 @@ def served_spec(bench: Bench, model: Any, precision: Any) -> ModelSpec:
     return spec
 
 
-def _by_name(settings: Any) -> dict[str, Any]:
+def settings_by_name(settings: Any) -> dict[str, Any]:
+    """A caller's further settings, in a dictionary of their own.
+
+    Raises:
+        BadRequest: they are no object.
+    """
     if settings is not None and not isinstance(settings, dict):
         raise BadRequest(
             f'settings is {settings!r}; it must be an object of names and values, such as {{"top_p": 0.9}}.'
         )
-    return settings or {}
+    return dict(settings or {})
 
 
 def page_error(error: Exception) -> gr.Error:

@@ -9,17 +9,18 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest, WorkbenchError
+from workbench.evals.tables import LOCAL, PUBLIC
 from workbench.manager import LoadedModel
 from workbench.ui.bench import Bench, Page
 from workbench.ui.parts import error_notice, told
 from workbench.ui.status import loading_line, ready_line
 from workbench.ui.streams import load_steps
-from workbench.ui.tabs import generate, models
+from workbench.ui.tabs import answer, classify, generate, models, train
 from workbench.ui.theme import workbench_theme
 
 _log = logging.getLogger(__name__)
 
-TABS = (generate.TAB, models.TAB)
+TABS = (generate.TAB, classify.TAB, answer.TAB, train.TAB, models.TAB)
 """The tabs, in the page's order."""
 
 _NOT_LOADED = "The first model is not loaded"
@@ -51,8 +52,9 @@ def build(bench: Bench) -> gr.Blocks:
     return page
 
 
-def launch_options() -> dict[str, Any]:
+def launch_options(serves_locally: bool = False) -> dict[str, Any]:
     """What `launch` gets besides the address: our look, no telemetry, no history, nothing from outside."""
+    limits = LOCAL if serves_locally else PUBLIC
     return {
         "theme": workbench_theme(),
         "css": _asset("page.css"),
@@ -64,7 +66,7 @@ def launch_options() -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
         "share": False,
-        "max_file_size": "2mb",
+        "max_file_size": limits.bytes,
         "quiet": True,
     }
 
@@ -79,7 +81,12 @@ def launch(page: gr.Blocks, bench: Bench) -> None:
     address = f"{settings.host}:{settings.port}"
     threading.Thread(target=_warm, args=(bench,), name="first model", daemon=True).start()
     try:
-        page.launch(server_name=settings.host, server_port=settings.port, prevent_thread_lock=True, **launch_options())
+        page.launch(
+            server_name=settings.host,
+            server_port=settings.port,
+            prevent_thread_lock=True,
+            **launch_options(settings.serves_locally),
+        )
     except OSError as error:
         raise BadRequest(f"{address} can't be served: {error}. Set GRADIO_SERVER_PORT to a free port.") from error
     print(f"GPT-J Workbench is open at http://{address}", flush=True)

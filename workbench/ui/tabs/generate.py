@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest
-from workbench.manager import LoadedModel, ModelSpec
+from workbench.manager import ModelSpec
 from workbench.text.requests import Generate
 from workbench.ui import controls
 from workbench.ui.bench import Bench, Page, Tab, spec_name
@@ -17,8 +17,8 @@ from workbench.ui.endpoints import generate_endpoint
 from workbench.ui.figures import figures, figures_view
 from workbench.ui.parts import told
 from workbench.ui.prompts import PROMPTS
-from workbench.ui.status import load_bar, ready_line
-from workbench.ui.streams import load_steps, paced
+from workbench.ui.ready import made_ready
+from workbench.ui.streams import paced
 from workbench.ui.token_view import TokenLines, token_view
 
 Updates = dict[Any, Any]
@@ -172,18 +172,8 @@ def _write(page: Page, view: View, values: Updates, ids: Any | None) -> Iterator
     start = {view.notice: "", view.tokens: lines.text(), view.figures: figures(), view.seed: asked.request.seed}
     yield start | view.buttons(True) | {view.shown: asked}
     spec = page.bench.spec_named(asked.model)
-    yield from _loaded(page, view, spec)
+    yield from made_ready(page, view.notice, spec)
     yield from _written(page.bench, view, spec, asked.request, lines)
-
-
-def _loaded(page: Page, view: View, spec: ModelSpec) -> Iterator[Updates]:
-    """Loads the model if need be, with a progress bar where the text will stand."""
-    if page.bench.is_loaded(spec):
-        return
-    for step in load_steps(page.bench.manager, spec):
-        if not isinstance(step, LoadedModel):
-            yield {view.notice: load_bar(spec, step)}
-    yield {view.notice: "", page.status: ready_line(page.bench)}
 
 
 def _written(bench: Bench, view: View, spec: ModelSpec, request: Generate, lines: TokenLines) -> Iterator[Updates]:

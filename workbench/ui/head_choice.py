@@ -1,0 +1,89 @@
+"""Which method answers: the bare language model, or one of the trained heads that fit the model; and a head's facts."""
+
+from html import escape
+from typing import Any, Literal
+
+from workbench.errors import BadRequest, CannotLoad
+from workbench.loading.heads import HeadCard
+from workbench.manager import ModelSpec
+from workbench.ui.bench import Bench
+from workbench.ui.parts import chip
+
+Kind = Literal["classify", "answer"]
+
+LANGUAGE_MODEL = ""
+"""The choice's value for the method that needs no head."""
+_FACTS_SHOWN = 6
+_DATA_SHOWN = ("file", "rows", "questions", "training", "validation_rows")
+_FACT_CHARACTERS = 60
+
+
+def fitting_heads(bench: Bench, spec: ModelSpec, kind: Kind) -> list[HeadCard]:
+    """The trained heads of a kind that fit a model; none where its checkpoint can't be read yet."""
+    try:
+        return [card for card in bench.manager.heads(spec) if card.kind == kind]
+    except CannotLoad:  # picking a model must not fail: it is told when the model is asked
+        return []
+
+
+def method_choices(cards: list[HeadCard]) -> list[tuple[str, str]]:
+    """Label and value of every method, the language model first."""
+    return [
+        ("Language model, no training", LANGUAGE_MODEL),
+        *((f"Trained head: {card.name}", card.name) for card in cards),
+    ]
+
+
+def picked_head(bench: Bench, spec: ModelSpec, kind: Kind, name: str | None) -> HeadCard | None:
+    """The card of a picked method; None for the language model.
+
+    Raises:
+        BadRequest: there is no such head (any more); the message lists those there are.
+    """
+    if not name:
+        return None
+    cards = {card.name: card for card in fitting_heads(bench, spec, kind)}
+    if name not in cards:
+        there = f"There are: {', '.join(cards)}." if cards else "There is none yet: train one on the Train tab."
+        raise BadRequest(f"There is no head {name!r} for this model. {there}")
+    return cards[name]
+
+
+def served_head(bench: Bench, spec: ModelSpec, kind: Kind, head: Any) -> str | None:
+    """The head that an endpoint's caller means, as `use_head` takes it; None for the language model.
+
+    On this machine alone it may be a folder; on a public address only the name of a head listed here.
+
+    Raises:
+        BadRequest: it is no text, or a public page does not list it.
+    """
+    if head is not None and not isinstance(head, str):
+        raise BadRequest(f"head is {head!r}; it must be a text.")
+    if head is None or not head.strip():
+        return None
+    if bench.settings.serves_locally:
+        return head.strip()
+    card = picked_head(bench, spec, kind, head.strip())
+    return None if card is None else card.name
+
+
+def card_markup(card: HeadCard) -> str:
+    """A head's facts: how and on what it was trained, and how well it did."""
+    chips = "".join(chip(str(fact)) for fact in (card.method, card.precision, *card.labels[:_FACTS_SHOWN]) if fact)
+    figures = "".join(_figure(name, value) for name, value in list(card.metrics.items())[:_FACTS_SHOWN])
+    data = ", ".join(_fact(name, value) for name, value in card.data.items() if name in _DATA_SHOWN)
+    origin = f"Trained on the model {card.trunk_name}" + (f" with {data}." if data else ".")
+    return (
+        f'<div class="method-facts" role="group" aria-label="About this head"><p class="chips">{chips}</p>'
+        f'<dl class="card-facts">{figures}</dl><p>{escape(origin)}</p></div>'
+    )
+
+
+def _fact(name: str, value: Any) -> str:
+    shown = f"{value:,}" if isinstance(value, int) else str(value)[:_FACT_CHARACTERS]
+    return shown if name == "file" else f"{shown} {name.replace('_', ' ')}"
+
+
+def _figure(name: str, value: Any) -> str:
+    shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    return f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown)}</dd></div>"
