@@ -80,7 +80,17 @@ def test_the_csv_is_quoted_throughout_and_reads_back(tmp_path: Path) -> None:
 
 def test_columns_that_are_empty_throughout_are_left_out() -> None:
     assert list(frame([ONE]).columns) == [
-        *("id", "text", "label", "scores.spam", "scores.ham", "loglikelihoods.spam", "loglikelihoods.ham", "gold")
+        *(
+            "id",
+            "text",
+            "label",
+            "scores.spam",
+            "scores.ham",
+            "loglikelihoods.spam",
+            "loglikelihoods.ham",
+            "gold",
+            "unseen_tokens",
+        )
     ]
 
 

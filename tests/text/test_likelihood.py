@@ -177,3 +177,12 @@ def test_rolling_predicts_every_token_once_in_the_published_windows(model: Langu
 def test_an_empty_text_has_no_rolling_likelihood(model: LanguageModel) -> None:
     with pytest.raises(BadRequest, match="text is empty"):
         model.rolling_loglikelihood(RollingLogLikelihood(""))
+
+
+def test_what_the_context_has_no_room_for_is_counted(model: LanguageModel) -> None:
+    words = "the green hill " * 40
+    continuation = " king"
+    fitting, cut = model.loglikelihoods([LogLikelihood("the", continuation), LogLikelihood(words, continuation)])
+    tokens = len(model.tokenizer.encode(words + continuation))
+    assert fitting.unseen_tokens == 0
+    assert cut.unseen_tokens == tokens - (model.context_tokens + 1)

@@ -10,7 +10,7 @@ from workbench.engine.jobs import Beams, Decode, Handle, Score, Token
 from workbench.engine.jobs import Scored as ScoredTokens
 from workbench.errors import BadRequest, TooLong
 from workbench.loading.heads import HeadCard, SavedHead
-from workbench.text.reading import check_kind, classify, in_order
+from workbench.text.reading import check_kind, classify, in_order, scored_pair
 from workbench.text.requests import (
     Alternative,
     Classified,
@@ -83,14 +83,15 @@ class LanguageModel:
 
     def loglikelihoods(self, requests: Sequence[LogLikelihood], alternatives: int = 0) -> list[Scored]:
         """Each continuation's log-likelihood; equal contexts next to each other are computed once."""
-        pairs = [self._encode_pair(request) for request in requests]
+        pairs = [scored_pair(self.tokenizer, request, self.context_tokens) for request in requests]
         groups: list[tuple[tuple[int, ...], list[tuple[int, ...]]]] = []
-        for context, continuation in pairs:
-            if not groups or groups[-1][0] != context:
-                groups.append((context, []))
-            groups[-1][1].append(continuation)
+        for pair in pairs:
+            if not groups or groups[-1][0] != pair.context:
+                groups.append((pair.context, []))
+            groups[-1][1].append(pair.continuation)
         jobs = [Score(context, tuple(tails), alternatives) for context, tails in groups]
-        return [self._in_words(scored) for scored in self._scores(jobs)]
+        scores = zip(pairs, self._scores(jobs), strict=True)
+        return [replace(self._in_words(scored), unseen_tokens=pair.unseen_tokens) for pair, scored in scores]
 
     def rolling_loglikelihood(self, request: RollingLogLikelihood) -> Scored:
         """The whole text's log-likelihood, in windows of the context that do not overlap.
@@ -195,27 +196,6 @@ class LanguageModel:
     def _scores(self, jobs: Iterable[Score]) -> Iterator[ScoredTokens]:
         for scored in in_order(self.engine.score, jobs):
             yield from scored
-
-    def _encode_pair(self, request: LogLikelihood) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Context and continuation as tokens, encoded together as lm-evaluation-harness does.
-
-        Trailing spaces of the context move to the continuation; over-long pairs lose their left end.
-        """
-        context, continuation = request.context, request.continuation
-        spaces = len(context) - len(context.rstrip())
-        if spaces:
-            context, continuation = context[:-spaces], context[-spaces:] + continuation
-        before = self.tokenizer.encode(context)
-        together = self.tokenizer.encode(context + continuation)
-        head, tail = tuple(together[: len(before)]), tuple(together[len(before) :])
-        if not tail:  # one token covers the end of the context and all of the continuation
-            head, tail = tuple(before), tuple(self.tokenizer.encode(continuation))
-        if not tail:
-            raise BadRequest("The continuation is empty: there is nothing to score.")
-        head = head or (self.tokenizer.eos_id,)
-        if len(tail) > self.context_tokens:
-            raise TooLong(f"The continuation has {len(tail):,} tokens; the model's context is {self.context_tokens:,}.")
-        return head[-(self.context_tokens + 1 - len(tail)) :], tail
 
     def _in_words(self, scored: ScoredTokens) -> Scored:
         stream = TextStream(self.tokenizer)

@@ -1,14 +1,14 @@
-"""Texts before a trained head, and the way that many jobs take through the engine."""
+"""Texts as tokens to be scored or read by a head, and the way that many jobs take through the engine."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Handle, Job, Read, Result
 from workbench.errors import BadRequest, TooLong
 from workbench.loading.head_card import HeadCard
-from workbench.text.requests import Classified, Classify
+from workbench.text.requests import Classified, Classify, LogLikelihood
 from workbench.text.tokenizer import Tokenizer
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -31,6 +31,41 @@ def in_order(submit: Callable[[AnyJob], Handle[Result]], jobs: Iterable[AnyJob])
     finally:
         for handle in under_way:
             handle.cancel()
+
+
+class Pair(NamedTuple):
+    """A likelihood request in tokens."""
+
+    context: tuple[int, ...]
+    continuation: tuple[int, ...]
+    unseen_tokens: int
+    """Of the context's beginning, left out because the model's context is full."""
+
+
+def scored_pair(tokenizer: Tokenizer, request: LogLikelihood, context_tokens: int) -> Pair:
+    """Context and continuation, encoded together as lm-evaluation-harness does.
+
+    Trailing spaces of the context move to the continuation; over-long pairs lose their left end.
+
+    Raises:
+        BadRequest: the continuation is empty. TooLong: it alone exceeds the model's context.
+    """
+    context, continuation = request.context, request.continuation
+    spaces = len(context) - len(context.rstrip())
+    if spaces:
+        context, continuation = context[:-spaces], context[-spaces:] + continuation
+    before = tokenizer.encode(context)
+    together = tokenizer.encode(context + continuation)
+    head, tail = tuple(together[: len(before)]), tuple(together[len(before) :])
+    if not tail:  # one token covers the end of the context and all of the continuation
+        head, tail = tuple(before), tuple(tokenizer.encode(continuation))
+    if not tail:
+        raise BadRequest("The continuation is empty: there is nothing to score.")
+    if len(tail) > context_tokens:
+        raise TooLong(f"The continuation has {len(tail):,} tokens; the model's context is {context_tokens:,}.")
+    head = head or (tokenizer.eos_id,)
+    kept = head[-(context_tokens + 1 - len(tail)) :]
+    return Pair(kept, tail, len(head) - len(kept))
 
 
 def classify(

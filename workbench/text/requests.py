@@ -158,6 +158,8 @@ class Scored:
     is_greedy: bool
     """Whether each token was the likeliest."""
     tokens: tuple[TokenText, ...] = ()
+    unseen_tokens: int = 0
+    """At the beginning of the prompt, for which the model's context had no room."""
 
 
 @dataclass(frozen=True)

@@ -102,5 +102,6 @@ def _row(number: int, prediction: ClassPrediction) -> list[str]:
     right = {True: "right", False: "wrong", None: ""}[is_right(prediction)]
     text = prediction.text.replace("\n", " ")
     shown = text if len(text) <= _CELL_CHARACTERS else text[:_CELL_CHARACTERS] + "…"
-    note = prediction.error or right
+    cut = f"the first {prediction.unseen_tokens:,} tokens did not fit" if prediction.unseen_tokens else ""
+    note = prediction.error or "; ".join(filter(None, (right, cut)))
     return [str(number), shown, answer_words(prediction), probability, gold_words(prediction), note]

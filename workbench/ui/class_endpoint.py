@@ -45,8 +45,9 @@ def classify_endpoint(bench: Bench) -> None:
                 example, began = TextExample("1", text), time.monotonic()
                 prediction = ask_one(lm, method, example)
                 seconds = time.monotonic() - began
-                tokens, unseen = tokens_read(lm, method.requests(example))
-            return prediction_record(prediction) | {"tokens": tokens, "unseen_tokens": unseen, "seconds": seconds}
+                tokens = tokens_read(lm, method.requests(example))
+            told = {"tokens": tokens, "unseen_tokens": prediction.unseen_tokens, "seconds": seconds}
+            return prediction_record(prediction) | told
         except Exception as error:
             raise page_error(error) from error
 

@@ -126,21 +126,11 @@ def worked_examples(rows: Any) -> tuple[tuple[str, str], ...]:
     return tuple(found)
 
 
-def tokens_read(model: LanguageModel, requests: Sequence[Any]) -> tuple[int, int]:
-    """How many tokens these requests make the model read, and how many of the longest one it can't see.
-
-    Each context is read once, and each continuation; of a context that is too long the model sees the end alone.
-    """
-    lengths: dict[str, int] = {}
-    continuations = longest = 0
-    for request in requests:
-        text = request.context if isinstance(request, LogLikelihood) else request.text
-        if text not in lengths:
-            lengths[text] = len(model.tokenizer.encode(text))
-        tail = len(model.tokenizer.encode(request.continuation)) if isinstance(request, LogLikelihood) else 0
-        continuations += tail
-        longest = max(longest, lengths[text] + tail)
-    return sum(lengths.values()) + continuations, max(0, longest - model.context_tokens)
+def tokens_read(model: LanguageModel, requests: Sequence[Any]) -> int:
+    """How many tokens these requests hold: each context once, and each continuation."""
+    contexts = {request.context if isinstance(request, LogLikelihood) else request.text for request in requests}
+    continuations = [request.continuation for request in requests if isinstance(request, LogLikelihood)]
+    return sum(len(model.tokenizer.encode(text)) for text in (*contexts, *continuations))
 
 
 def _checked(name: str, value: Any) -> Any:

@@ -65,6 +65,8 @@ class ClassPrediction:
     gold_labels: tuple[str, ...] | None = None
     number: float | None = None
     """Of regression."""
+    unseen_tokens: int = 0
+    """At the beginning of the prompt, worked examples first, for which the model's context had no room."""
     gold_number: float | None = None
 
 
@@ -158,6 +160,7 @@ class LabelLikelihood:
             loglikelihoods=self._by_label([one.loglikelihood for one in scored[: len(self.labels)]]),
             gold=gold_of(example),
             uncalibrated=None if self.log_prior is None else self._by_label(np.exp(before)),
+            unseen_tokens=max(one.unseen_tokens for one in scored),
         )
 
     def failed(self, example: TextExample, reason: str) -> ClassPrediction:
