@@ -1,8 +1,7 @@
 """The way of one training run: texts -> cleaned documents -> tokenizer -> tokens -> pretrain -> a checkpoint folder."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from workbench.loading.precision import named
 from workbench.published import GPTJForCausalLM
 from workbench.text.tokenizer import TOKENIZER_FILE, Tokenizer
 from workbench.training.corpus import Corpus, Document, pack, prepare, train_bpe
+from workbench.training.options import option, several
 from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress, pretrain, trained_model
 from workbench.training.state import STATE_FILE
 
@@ -23,36 +23,27 @@ WEIGHT_ENDINGS = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".h5", ".msgpa
 """A file with one of these, or a CONFIG_FILE, is somebody's model."""
 
 
-def _option(help_text: str, kind: type = int, default: Any = dataclasses.MISSING) -> Any:
-    return field(default=default, metadata={"help": help_text, "kind": kind})
-
-
 @dataclass(frozen=True)
 class TrainRequest:
     """What `train lm` is asked for. The texts are cleaned as `training.corpus` says."""
 
-    texts: tuple[str, ...] = field(
-        metadata={"help": "folders, .txt, .jsonl or .tar.gz files to train on; one document a .txt file", "many": True}
-    )
-    out: str = _option("the checkpoint folder to write; give it again to continue", str)
-    held_out: tuple[str, ...] = field(
-        default_factory=tuple,
-        metadata={"help": "names of documents never trained on, for the validation curve", "many": True},
-    )
-    split: str | None = _option("take only the .jsonl rows of this split", str, None)
-    steps: int = _option("optimizer steps", int, 3000)
-    batch_size: int = _option("windows a step", int, 8)
-    context: int = _option("tokens a window, and the model's n_positions", int, 512)
-    learning_rate: float = _option("the peak", float, 2e-3)
-    vocab_size: int = _option("tokenizer entries", int, 5120)
-    n_embd: int = _option("model width", int, 256)
-    n_layer: int = _option("layers", int, 6)
-    n_head: int = _option("attention heads", int, 4)
-    rotary_dim: int = _option("rotated dimensions of a head", int, 32)
-    seed: int = _option("of weights and batches", int, 0)
-    save_every: int = _option("steps between saved states: what a kill costs at most", int, 100)
-    precision: str = _option("float32, bfloat16 or float16: how the result is saved", str, "bfloat16")
-    max_shard_bytes: int = _option("largest weights file", int, 9_000_000)
+    texts: tuple[str, ...] = several("folders, .txt, .jsonl or .tar.gz files to train on; one document a .txt file")
+    out: str = option("the checkpoint folder to write; give it again to continue", str)
+    held_out: tuple[str, ...] = several("names of documents never trained on, for the validation curve", ())
+    split: str | None = option("take only the .jsonl rows of this split", str, None)
+    steps: int = option("optimizer steps", int, 3000)
+    batch_size: int = option("windows a step", int, 8)
+    context: int = option("tokens a window, and the model's n_positions", int, 512)
+    learning_rate: float = option("the peak", float, 2e-3)
+    vocab_size: int = option("tokenizer entries", int, 5120)
+    n_embd: int = option("model width", int, 256)
+    n_layer: int = option("layers", int, 6)
+    n_head: int = option("attention heads", int, 4)
+    rotary_dim: int = option("rotated dimensions of a head", int, 32)
+    seed: int = option("of weights and batches", int, 0)
+    save_every: int = option("steps between saved states: what a kill costs at most", int, 100)
+    precision: str = option("float32, bfloat16 or float16: how the result is saved", str, "bfloat16")
+    max_shard_bytes: int = option("largest weights file", int, 9_000_000)
 
 
 def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, Any]:

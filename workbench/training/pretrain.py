@@ -12,7 +12,6 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,6 +21,8 @@ from workbench.errors import BadRequest, NumericalFailure
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.training.batches import Windows
+from workbench.training.optimizers import decay_groups
+from workbench.training.schedule import rate
 from workbench.training.state import DAMAGED, LOG_FILE, STATE_FILE, damaged, read_state, trim_log, write_state
 
 LARGEST_SEED = 2**63 - 1
@@ -57,11 +58,7 @@ class PretrainSettings:
 
     def rate(self, step: int) -> float:
         """The learning rate of a step."""
-        if step < self.warmup_steps:
-            return self.learning_rate * (step + 1) / self.warmup_steps
-        progress = (step - self.warmup_steps) / max(1, self.steps - self.warmup_steps)
-        cosine = (1 + math.cos(math.pi * min(1.0, progress))) / 2
-        return self.learning_rate * (self.final_fraction + (1 - self.final_fraction) * cosine)
+        return rate(step, self.steps, self.warmup_steps, self.learning_rate, self.final_fraction)
 
 
 @dataclass(frozen=True)
@@ -113,15 +110,15 @@ def pretrain(
     started = time.monotonic() - run.seconds
     try:
         while run.step < settings.steps:
-            rate = settings.rate(run.step)
+            now_rate = settings.rate(run.step)
             began = time.monotonic()
-            loss = run.train_step(windows.batch(run.step), rate)
+            loss = run.train_step(windows.batch(run.step), now_rate)
             now = time.monotonic()
             run.seconds = now - started
             due = run.step % settings.validate_every == 0 or run.step == settings.steps
             score = bits_per_byte(run.model, held_out, settings.context) if due and held_out is not None else None
             progress = TrainProgress(
-                run.step, settings.steps, loss, score, rate,
+                run.step, settings.steps, loss, score, now_rate,
                 settings.batch_size * settings.context / (now - began), run.seconds,
             )  # fmt: skip
             run.log(progress)
@@ -182,16 +179,17 @@ class _Run:
         """Whether model, optimizer and step belong together; not while the optimizer writes."""
         torch.manual_seed(settings.seed)
         self.model = GPTJForCausalLM(config).train()
-        self.optimizer = torch.optim.AdamW(_decay_groups(self.model, settings.weight_decay), betas=(0.9, 0.95))
+        groups = decay_groups(self.model.parameters(), settings.weight_decay)
+        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95))
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / STATE_FILE).exists():
             self._resume()
         trim_log(folder, self.step)
 
-    def train_step(self, batch: Tensor, rate: float) -> float:
+    def train_step(self, batch: Tensor, learning_rate: float) -> float:
         """One optimizer step over (B, T + 1) token ids; gives the loss in nats a token."""
         for group in self.optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = learning_rate
         with torch.autocast("cpu", dtype=torch.bfloat16):
             logits = self.model(batch[:, :-1], use_cache=False).logits
         loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
@@ -247,10 +245,3 @@ class _Run:
         except DAMAGED as error:
             raise damaged(self.folder, error) from error
         self._saved_step = self.step
-
-
-def _decay_groups(model: GPTJForCausalLM, weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices decay; biases and LayerNorms do not."""
-    matrices = [p for p in model.parameters() if p.dim() > 1]
-    others = [p for p in model.parameters() if p.dim() <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]

@@ -11,6 +11,8 @@ import torch
 from workbench.errors import BadCheckpoint
 
 STATE_FILE = "training-state.pt"
+BEST_FILE = "training-best.pt"
+"""The weights that did best in validation so far."""
 LOG_FILE = "training-log.jsonl"
 DAMAGED = (
     *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError),
@@ -19,14 +21,14 @@ DAMAGED = (
 """What reading a state that is empty, cut off or something else entirely is known to raise."""
 
 
-def read_state(folder: Path) -> dict[str, Any]:
+def read_state(folder: Path, name: str = STATE_FILE) -> dict[str, Any]:
     """The state in a folder, on the CPU.
 
     Raises:
         BadCheckpoint: the file is missing or damaged.
     """
     try:
-        state = torch.load(folder / STATE_FILE, weights_only=True, map_location="cpu")
+        state = torch.load(folder / name, weights_only=True, map_location="cpu")
     except DAMAGED as error:
         raise damaged(folder, error) from error
     if not isinstance(state, dict):
@@ -44,14 +46,14 @@ def damaged(folder: Path, error: Exception) -> BadCheckpoint:
     )
 
 
-def write_state(folder: Path, state: dict[str, Any]) -> None:
+def write_state(folder: Path, state: dict[str, Any], name: str = STATE_FILE) -> None:
     """Writes the state beside the old one, then puts it in its place."""
-    fresh = folder / (STATE_FILE + ".part")
+    fresh = folder / (name + ".part")
     with fresh.open("wb") as file:
         torch.save(state, file)
         file.flush()
         os.fsync(file.fileno())  # else a power cut could leave the new name with no content
-    os.replace(fresh, folder / STATE_FILE)
+    os.replace(fresh, folder / name)
 
 
 def trim_log(folder: Path, step: int) -> None:
