@@ -10,11 +10,10 @@ from workbench.engine.jobs import Handle, Read, Score, Scored, Token
 from workbench.engine.sampling import check_finite, describe
 from workbench.engine.served import Prefill, Served
 from workbench.errors import BadRequest
-from workbench.gptj.cache import KVCache
 
 
 class ScoreWork:
-    """The context once, then each continuation over its keys and values: a copy while others need them.
+    """The context once, then each continuation over its keys and values, which forget it again for the next.
 
     Raises:
         TooLong: the context and the longest continuation exceed the model's context.
@@ -47,24 +46,19 @@ class ScoreWork:
             return
         continuation = self._job.continuations[len(self._scored)]
         if self._feed is None:
-            self._feed = Prefill(self._served, continuation[:-1], self._cache_for(continuation))
+            # A single token is predicted and never fed.
+            cache = self._prefill.cache if len(continuation) > 1 else None
+            self._feed = Prefill(self._served, continuation[:-1], cache)
             self._describe(self._after_context, continuation)
         if not self._feed.done:
             self._describe(self._served.logits(self._feed.step()), continuation)
         if self._feed.done:
             self._scored.append(Scored(tuple(self._tokens)))
             self._feed, self._tokens = None, []
+            self._prefill.cache.trim(len(self._job.context))  # the next one goes on from the context again
         if len(self._scored) == len(self._job.continuations):
             self.done = True
             self.handle.finish(self._scored)
-
-    def _cache_for(self, continuation: tuple[int, ...]) -> KVCache | None:
-        """The context's keys and values to go on from; None for a single token, which is predicted and never fed."""
-        if len(continuation) == 1:
-            return None
-        later = self._job.continuations[len(self._scored) + 1 :]
-        cache = self._prefill.cache
-        return cache.copy() if any(len(other) > 1 for other in later) else cache
 
     def _describe(self, logits: Tensor, continuation: tuple[int, ...]) -> None:
         """Scores the next tokens of a continuation by what the model expected before each, (T, V)."""
