@@ -24,7 +24,6 @@ import torch
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.loading.load import save_pretrained
-from workbench.loading.memory import size_text
 from workbench.loading.spec import DEMO_FOLDER
 from workbench.text.tokenizer import Tokenizer
 from workbench.training.heads import TrainClassify, train_head
@@ -62,7 +61,8 @@ def main() -> None:
                 continue
             found = json.loads(done.stdout.splitlines()[-1])
             share = found["planned"] / found["measured"]
-            print(f"{way:<22}{size_text(found['planned']):>10}{size_text(found['measured']):>10}{share:>15.2f}")
+            planned, measured = (f"{found[name] / 2**20:,.0f} MiB" for name in ("planned", "measured"))
+            print(f"{way:<22}{planned:>10}{measured:>10}{share:>15.2f}", flush=True)
 
 
 def parse() -> argparse.Namespace:

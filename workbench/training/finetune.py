@@ -16,7 +16,7 @@ from torch import Tensor
 from workbench.errors import BadRequest, NumericalFailure
 from workbench.training.distribution import Processes
 from workbench.training.examples import Example, Split
-from workbench.training.network import Batch, HeadNetwork, padded, seeded
+from workbench.training.network import Batch, HeadNetwork, padded, padded_width, seeded
 from workbench.training.objectives import Objective, better
 from workbench.training.optimizers import optimizer
 from workbench.training.outcome import Result
@@ -67,7 +67,7 @@ def worst_batch_tokens(examples: Sequence[Example], settings: FineTuneSettings) 
     for rows in Batches(lengths, settings.batch_size * settings.accumulate, settings.seed).epoch(0):
         for start in range(0, len(rows), settings.batch_size):
             batch = rows[start : start + settings.batch_size]
-            most = max(most, len(batch) * max(lengths[row] for row in batch))
+            most = max(most, len(batch) * padded_width(max(lengths[row] for row in batch)))
     return most
 
 

@@ -14,7 +14,6 @@ from workbench.gptj.model import GPTJModel, init_weights
 from workbench.training.examples import Example
 from workbench.training.objectives import Objective
 
-
 WIDTH_STEP = 16
 """Batches are as wide as a multiple of this: PyTorch's CPU kernels keep what they prepared for each shape they met."""
 
@@ -112,11 +111,15 @@ def seeded(*seed: int) -> Iterator[None]:
         yield
 
 
+def padded_width(longest: int) -> int:
+    """Tokens of a batch whose longest row has so many."""
+    return -(-longest // WIDTH_STEP) * WIDTH_STEP
+
+
 def padded(examples: Sequence[Example], rows: Sequence[int], device: torch.device) -> Batch:
     """The batch of some rows of a set of examples."""
     chosen = [examples[row].tokens for row in rows]
-    width = -(-max(map(len, chosen)) // WIDTH_STEP) * WIDTH_STEP
-    ids = torch.zeros(len(chosen), width, dtype=torch.long)
+    ids = torch.zeros(len(chosen), padded_width(max(map(len, chosen))), dtype=torch.long)
     for place, tokens in enumerate(chosen):
         ids[place, : len(tokens)] = torch.tensor(tokens)
     lengths = torch.tensor([len(tokens) for tokens in chosen])

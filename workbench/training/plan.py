@@ -26,6 +26,8 @@ from workbench.training.outcome import Base
 from workbench.training.task import Task, find_base, read_task, settings_of
 
 FLOAT32 = 4
+SLACK = 1.4
+"""What allocator and kernels hold beyond the activations themselves: measured, on CPUs."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +86,15 @@ def plan_task(
     )  # fmt: skip
 
 
-def kept_bytes(config: GPTJConfig, computed: int, passed_on: int, trains_trunk: bool, adapted: tuple[str, ...]) -> int:
+def kept_bytes(
+    config: GPTJConfig, computed: int, passed_on: int, trains_trunk: bool, adapted: tuple[str, ...], quantised: bool
+) -> int:
     """What one layer keeps of one token for the backward pass.
 
     Always: its input, queries, keys, values, what attention gives, and what goes into the activation function. Weights
-    that learn keep their inputs as well: the merged heads, what comes out of the activation, and the normed input, which
-    autocast copies for each of the four layers that read it. LoRA's matrices keep theirs in float32: where that is the
-    layers' type, one tensor serves those with one input.
+    that learn keep their inputs as well: the merged heads, what comes out of the activation, and the normed input,
+    which autocast copies for each of the four layers that read it. LoRA's matrices keep theirs in float32: where that
+    is the layers' type, one tensor serves those with one input. A quantised layer keeps its input as well.
 
     Args:
         computed: bytes of a number in the layers' arithmetic.
@@ -101,6 +105,8 @@ def kept_bytes(config: GPTJConfig, computed: int, passed_on: int, trains_trunk: 
     kept = passed_on * width + computed * (4 * width + inner)
     if trains_trunk:
         return kept + computed * ((2 if computed == passed_on else 5) * width + inner)
+    if quantised:
+        kept += computed * (2 * width + inner)
     inputs = {"out_proj": ("merged", width), "fc_out": ("inner", inner)}
     read = [inputs.get(name, ("normed", width)) for name in adapted]
     return kept + FLOAT32 * sum(size for _, size in (set(read) if computed == FLOAT32 else read))
@@ -127,14 +133,17 @@ class _Need:
         self.features = _features(task, config) if request.method == "probe" else 0
         computed, passed_on = (2 if half else dtype.itemsize), (FLOAT32 if full else dtype.itemsize)
         forward = (passed_on + 8 * computed) * config.n_embd + 2 * computed * config.inner_width
-        self.activations = BATCH_TOKENS * forward + _dequantised(precision, shapes)
+        rows = (*task.split.training, *task.split.validation)
+        self.activations = min(BATCH_TOKENS, sum(len(row.tokens) for row in rows)) * forward
+        self.activations += _dequantised(precision, shapes)
         if request.method in ("lora", "full"):
             names = tuple(name.rpartition(".")[2] for name in adapted if name.startswith("h.0."))
-            layer = kept_bytes(config, computed, passed_on, full, names)
+            layer = kept_bytes(config, computed, passed_on, full, names, precision.matrices is not None)
             kept = layer + config.n_layer * passed_on * config.n_embd if request.gradient_checkpointing else (
                 config.n_layer * layer)  # fmt: skip
             tokens = worst_batch_tokens(task.split.training, settings_of(request, base))
-            self.activations = max(self.activations, tokens * (kept + forward) + _dequantised(precision, shapes))
+            trained = int(SLACK * tokens * (kept + forward)) + _dequantised(precision, shapes)
+            self.activations = max(self.activations, trained)
         self.total = self.weights + self.gradients + self.optimizer + self.activations + self.features
 
 
