@@ -1,18 +1,23 @@
 """The command line: one JSON document on standard output, one message on standard error, and the promised statuses."""
 
 import json
+import math
 import os
+import runpy
 import signal
 import subprocess
 import sys
 import time
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.text.tiny import TOKENIZER, write_checkpoint
+from workbench import cli
 from workbench.cli import main
+from workbench.console import Command, add_json_option
 from workbench.manager import DEMO_FOLDER
 from workbench.text.language_model import LanguageModel
 
@@ -215,3 +220,32 @@ def test_training_says_what_it_wrote_and_refuses_bad_texts(tmp_path: Path, capsy
     assert "other settings" in capsys.readouterr().err.splitlines()[-1]
     nowhere = ["--texts", str(tmp_path / "x"), "--out", str(tmp_path / "y")]
     assert "no such file" in refused(capsys, "train", "lm", *nowhere)
+
+
+@pytest.mark.parametrize("module", ["workbench.cli", "workbench.commands.train"])
+def test_control_c_while_the_program_is_imported_ends_with_status_1_and_a_word(
+    module: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Interrupts(MetaPathFinder):
+        """Somebody presses Ctrl-C when this module is looked for."""
+
+        def find_spec(self, name: str, *_: Any) -> None:
+            if name == module:
+                raise KeyboardInterrupt
+
+    monkeypatch.delitem(sys.modules, module, raising=False)
+    monkeypatch.setattr(sys, "argv", ["workbench", "models"])
+    monkeypatch.setattr(sys, "meta_path", [Interrupts(), *sys.meta_path])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("workbench", run_name="__main__")
+    said = capsys.readouterr().err if ended.value.code == 1 else ended.value.code
+    assert said.strip() == "workbench: stopped"
+
+
+def test_numbers_that_are_not_finite_are_null(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"metrics": {"pearson": math.nan}, "scores": [math.inf, 1.5], "spans": ({"score": -math.inf},)}
+    command = Command("odd", "gives odd numbers", add_json_option, lambda options: found)
+    monkeypatch.setattr(cli, "collect", lambda *_: {"odd": command})
+    assert asked(capsys, "odd") == {"metrics": {"pearson": None}, "scores": [None, 1.5], "spans": [{"score": None}]}

@@ -1,6 +1,7 @@
 """classify, answer and train on the command line: one text, files, trained heads, and what is refused."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,9 @@ import pytest
 
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
+from workbench.commands import train
+from workbench.evals.metrics.squad import squad_v1
+from workbench.training.heads import FineTuneProgress, TrainClassify
 
 ROWS = [("the green hill", "hill"), ("the old king slept", "king"), ("the hill was green", "hill")] * 4
 PASSAGE = "The unicorn walked to the green hill. The old king slept under the apple tree."
@@ -40,9 +44,9 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The JSON document a command prints."""
+    """The JSON document a command prints, strictly read."""
     assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
+    return json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -110,7 +114,7 @@ def test_a_classifier_trained_here_classifies_here(
     )  # fmt: skip
     assert answer["metrics"]["accuracy"] > 0.9
     command = ("answer", "--model", folder, "--head", out, "--question", "Who?", "--context", PASSAGE)
-    assert "use `classify`" in refused(capsys, *command)
+    assert "classifies texts" in refused(capsys, *command)
 
 
 def test_a_span_head_trained_here_answers_here(
@@ -123,7 +127,10 @@ def test_a_span_head_trained_here_answers_here(
         capsys, "answer", "--model", folder, "--head", out, "--question", "Who slept?", "--context", PASSAGE
     )  # fmt: skip
     assert answer["text"] in PASSAGE
-    assert "use `answer`" in refused(capsys, "classify", "--model", folder, "--head", out, "--text", "king")
+    (window,) = {answer["windows"]}
+    narrow = ("answer", "--model", folder, "--head", out, "--question", "Who slept?", "--context", PASSAGE)
+    assert window == 1 < asked(capsys, *narrow, "--window-tokens", "24")["windows"]
+    assert "answers questions" in refused(capsys, "classify", "--model", folder, "--head", out, "--text", "king")
 
 
 @pytest.mark.parametrize(
@@ -133,13 +140,18 @@ def test_a_span_head_trained_here_answers_here(
         (("classify", "--text", "x", "--labels", "one"), "two labels"),
         (("classify", "--text", "x", "--labels", "a,b,a"), "twice"),
         (("classify", "--text", " ", "--labels", "a,b"), "empty"),
+        (("classify", "--text", "x", "--labels", "a,b\nc"), "line break"),
+        (("classify", "--text", "x", "--labels", '"a\nc",b'), "line break"),
+        (("classify", "--text", "x", "--labels", 'b,"' + "a" * 200_000 + '"'), "--labels can't be read"),
         (("classify", "--text", "x", "--labels", "a,b", "--template", "no slot"), "{text}"),
         (("classify", "--text", "x", "--head", "nobody"), "nobody"),
+        (("classify", "--text", "x", "--head", "h", "--labels", "a,b", "--calibration", "domain"), "--calibration"),
         (("classify", "--file", "/nowhere.csv", "--labels", "a,b"), "nowhere.csv"),
         (("answer", "--question", "Who?"), "--context"),
         (("answer", "--question", "Who?", "--context", " "), "passage"),
         (("answer", "--question", "Who?", "--context", "the king", "--n-best", "0"), "n_best"),
         (("answer", "--question", "Who?", "--context", "the king", "--head", "nobody"), "nobody"),
+        (("answer", "--question", "Who?", "--context", "the king", "--threshold", "nan"), "threshold"),
         (("answer", "--file", "/nowhere.json"), "nowhere.json"),
         (("train", "classify", "--data", "/nowhere.csv", "--out", "out"), "nowhere.csv"),
     ],
@@ -155,3 +167,90 @@ def test_a_missing_column_is_told_with_those_there_are(
 ) -> None:
     command = ("classify", "--model", folder, "--file", table, "--text-column", "body", "--labels", "a,b")
     assert "'text', 'label'" in refused(capsys, *command)
+
+
+def test_a_classifier_reads_as_much_of_a_text_as_in_its_training(
+    capsys: pytest.CaptureFixture[str], folder: str, table: str, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "short")
+    asked(capsys, "train", "classify", "--model", folder, "--data", table, "--out", out, "--max-tokens", "4")
+    long, short = ROWS[0][0] + " and on" * 500, ROWS[0][0] + " and"
+    read = ("classify", "--model", folder, "--head", out, "--text")
+    whole, cut = asked(capsys, *read, short), asked(capsys, *read, long)
+    assert whole["logits"] == cut["logits"] and cut["unseen_tokens"] > whole["unseen_tokens"] > 0
+
+
+def test_a_span_head_is_asked_as_it_was_trained(
+    capsys: pytest.CaptureFixture[str], folder: str, questions: str, tmp_path: Path
+) -> None:
+    out = str(tmp_path / "narrow")
+    shape = ("--window-tokens", "24", "--doc-stride", "4", "--max-answer-tokens", "2", "--epochs", "1")
+    asked(
+        capsys,
+        "train",
+        "answer",
+        "--model",
+        folder,
+        "--data",
+        questions,
+        "--validation-share",
+        "0",
+        "--out",
+        out,
+        *shape,
+    )
+    read = ("answer", "--model", folder, "--head", out, "--question", "Who slept?", "--context", PASSAGE)
+    assert asked(capsys, *read) == asked(capsys, *read, *shape[:-2])
+    assert asked(capsys, *read)["windows"] > asked(capsys, *read, "--window-tokens", "384")["windows"] == 1
+
+
+def test_the_predictions_of_a_file_are_those_that_are_scored(
+    capsys: pytest.CaptureFixture[str], folder: str, questions: str, tmp_path: Path
+) -> None:
+    command = ("answer", "--model", folder, "--file", questions, "--threshold=-inf", "--out", str(tmp_path))
+    found = asked(capsys, *command)
+    assert all(found["predictions"].values())
+    rows = [json.loads(line) for line in (tmp_path / "predictions.jsonl").read_text().splitlines()]
+    assert {row["id"]: row["text"] for row in rows} == found["predictions"]
+    references = {"a": ["The old king"], "b": ["hill"]}
+    figures = squad_v1(found["predictions"], references)
+    assert {name: found["metrics"][name] for name in figures} == pytest.approx(figures)
+
+
+def test_figures_that_are_not_defined_are_null(capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path) -> None:
+    data, out = tmp_path / "stars.csv", str(tmp_path / "stars")
+    data.write_text("text,label\n" + "".join(f"{text},{len(text)}\n" for text, _ in ROWS[:3]))
+    asked(capsys, "train", "classify", "--model", folder, "--data", str(data), "--out", out, "--problem", "regression",
+          "--validation-share", "0")  # fmt: skip
+    one = tmp_path / "one.csv"
+    one.write_text("text,label\nthe king,3\n")
+    found = asked(capsys, "classify", "--model", folder, "--head", out, "--file", str(one), "--label-column", "label")
+    assert found["metrics"]["pearson"] is None and found["metrics"]["n"] == 1
+
+
+@pytest.mark.parametrize("command", [("classify", "--labels", "hill,king"), ("answer",)])
+def test_a_folder_that_can_not_be_made_is_told_before_a_model_is_loaded(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], table: str, questions: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("x")
+    file = table if command[0] == "classify" else questions
+    asking = (*command, "--file", file, "--model", str(tmp_path / "no model"), "--out", str(tmp_path / "file" / "out"))
+    assert "can't be written to" in refused(capsys, *asking)
+
+
+@pytest.mark.parametrize("head, state", [(False, False), (False, True), (True, False), (True, True)])
+def test_a_stopped_training_says_what_it_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, head: bool, state: bool
+) -> None:
+    def stopped(request: TrainClassify) -> Iterator[FineTuneProgress]:
+        yield FineTuneProgress("training", 1, 9)
+        for name, there in (("head.json", head), ("training-state.pt", state)):
+            if there:
+                (tmp_path / name).touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "train_head", stopped)
+    assert main(["train", "classify", "--data", "rows.csv", "--out", str(tmp_path)]) == 1
+    said = capsys.readouterr().err
+    assert ("a head that can be used" in said, "no head yet" in said) == (head, not head)
+    assert ("goes on from where it stopped" in said, "starts from the beginning" in said) == (state, not state)

@@ -16,6 +16,7 @@ from tests.loading.saved_heads import LABELS, saved
 from tests.text.tiny import ROWS, TOKENIZER, write_checkpoint
 from workbench.errors import BadCheckpoint, BadRequest
 from workbench.gptj.config import GPTJConfig
+from workbench.loading import shelf
 from workbench.loading.heads import trunk_fingerprint
 from workbench.loading.load import save_pretrained
 from workbench.manager import ModelManager, ModelSpec
@@ -106,6 +107,67 @@ def test_a_head_is_put_in_once_and_a_retrained_one_beside_it(
         saved(folder, trunk, "classify", "lora")
         again = manager.use_head(spec, str(folder))
         assert again.key != first.key and set(model.heads) == {first.key, again.key}
+
+
+def test_training_a_head_again_and_again_takes_no_more_memory(
+    manager: ModelManager, spec: ModelSpec, trunk: Path, tmp_path: Path
+) -> None:
+    other = manager.use_head(spec, str(saved(tmp_path / "mood#2", trunk)))
+    with manager.lease(spec) as model:
+        keys = [other.key]
+        for number in range(5):
+            keys.append(manager.use_head(spec, str(saved(tmp_path / "mood", trunk, name=f"mood {number}"))).key)
+        assert len(set(keys)) == 6
+        # The one before stays for who is still asking it.
+        assert set(model.heads) == set(model.engine.served.heads) == {other.key, *keys[-2:]}
+
+
+def test_a_head_trained_anew_while_it_is_put_in_gives_the_key_of_what_was_put_in(
+    manager: ModelManager, spec: ModelSpec, trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = saved(tmp_path / "heads" / "mood", trunk)
+    chosen, load = manager.heads(spec)[0], shelf.load_head
+
+    def trained_before(*given: Any) -> Any:
+        saved(folder, trunk, name="newer")
+        return load(*given)
+
+    monkeypatch.setattr(shelf, "load_head", trained_before)
+    with manager.lease(spec) as model:
+        card = manager.use_head(spec, "mood")
+        assert card.key != chosen.key and card.name == "newer" and set(model.heads) == {card.key}
+        assert model.classify([Classify("The king", card.key)])[0].logits
+
+
+@pytest.mark.parametrize("how", ["key", "version", "folder"])
+def test_heads_of_one_name_are_told_apart(
+    manager: ModelManager, spec: ModelSpec, trunk: Path, tmp_path: Path, how: str
+) -> None:
+    saved(tmp_path / "heads" / "a", trunk)
+    saved(trunk / "heads" / "b", trunk, "classify", "lora")
+    for card in manager.heads(spec):
+        asked = {"key": card.key, "version": card.version, "folder": str(card.folder)}[how]
+        assert manager.use_head(spec, asked) == card
+    with pytest.raises(BadRequest, match=r"Several heads are called 'mood': .*/heads/b .*/heads/a .*Give its folder"):
+        manager.use_head(spec, "mood")
+
+
+def test_heads_of_one_name_and_two_kinds_are_told_apart_by_who_asks(
+    manager: ModelManager, spec: ModelSpec, trunk: Path, tmp_path: Path
+) -> None:
+    for kind in ("classify", "answer"):
+        saved(tmp_path / "heads" / kind, trunk, kind)
+    for kind in ("classify", "answer"):
+        assert manager.use_head(spec, "mood", kind).kind == kind
+
+
+def test_a_head_of_the_other_kind_is_refused_as_such(
+    manager: ModelManager, spec: ModelSpec, trunk: Path, tmp_path: Path
+) -> None:
+    folder = saved(tmp_path / "heads" / "the-folder", trunk)
+    for asked in ("mood", "the-folder", str(folder)):
+        with pytest.raises(BadRequest, match=r"'mood' classifies texts\. .*one that answers questions"):
+            manager.use_head(spec, asked, "answer")
 
 
 def test_heads_switch_at_once_on_one_trunk(manager: ModelManager, spec: ModelSpec, trunk: Path, tmp_path: Path) -> None:

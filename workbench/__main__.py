@@ -2,7 +2,11 @@
 
 import sys
 
-from workbench.cli import main
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    try:
+        from workbench.cli import main
+
+        status: int | str = main(sys.argv[1:])
+    except KeyboardInterrupt:  # the imports alone take seconds, in which somebody may change their mind
+        status = "workbench: stopped"
+    sys.exit(status)

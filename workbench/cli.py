@@ -1,6 +1,7 @@
 """The command line: python -m workbench COMMAND. Each command stands in its own file of `commands/`.
 
-Answers go to standard output (with --json exactly one JSON document), progress and notes to standard error. Exit
+Answers go to standard output (with --json exactly one JSON document, null where a
+number is not finite), progress and notes to standard error. Exit
 status 0: done; 2: bad input or usage; 1: anything else.
 """
 
@@ -16,22 +17,23 @@ from workbench import commands
 from workbench.collect import collect
 from workbench.console import note
 from workbench.errors import Cancelled, NumericalFailure, WorkbenchError
+from workbench.json_values import json_value
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
 
 def main(arguments: Sequence[str]) -> int:
     """Runs one command and gives the exit status."""
-    parser = build_parser()
-    options = parser.parse_args(arguments)
-    command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character shows its number
     try:
+        options = build_parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
         answer = command(options)
         if options.json:
             # Outside of UTF-8 the numbers must be written as JSON writes them.
-            json.dump(answer, sys.stdout, ensure_ascii=not _writes_unicode(), indent=2)
+            ascii_only = not _writes_unicode()
+            json.dump(json_value(answer), sys.stdout, ensure_ascii=ascii_only, indent=2, allow_nan=False)
             print()
         sys.stdout.flush()
     except BrokenPipeError:

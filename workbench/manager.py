@@ -1,6 +1,5 @@
 """Loads each model once and keeps it for everybody: plan, load, lease, unload, within a memory budget."""
 
-import gc
 import logging
 import threading
 import time
@@ -14,7 +13,7 @@ import torch
 from workbench.engine.engine import Engine, cpu_threads_for
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
-from workbench.loading.devices import DISK, automatic_limits, free_bytes, may_offload
+from workbench.loading.devices import DISK, automatic_limits, free_bytes, give_back_memory, may_offload
 from workbench.loading.heads import HeadCard
 from workbench.loading.load import LoadProgress, check_checkpoint, load_model
 from workbench.loading.loaded import LoadedModel
@@ -115,20 +114,22 @@ class ModelManager:
         resident = self._resident(spec)
         return self._shelf.cards(locate(spec, weights=False) if resident is None else resident.found)
 
-    def use_head(self, spec: ModelSpec, name_or_folder: str) -> HeadCard:
+    def use_head(self, spec: ModelSpec, name_or_folder: str, kind: str | None = None) -> HeadCard:
         """Puts a head beside a model's others, once; the card's `key` goes into requests.
 
         The head leaves with the model: call it inside the lease in which it is asked.
 
         Raises:
-            BadRequest: there is no such head, or it was trained on another trunk. CannotLoad: it is damaged.
+            BadRequest: there is no such head (of the `kind`), or it was trained on another trunk. CannotLoad: damaged.
         """
         with self._leased(spec) as resident:
             model = resident.language_model
-            card = self._shelf.choose(resident.found, name_or_folder)
-            if card.key not in model.heads:
-                model.add_head(self._shelf.load(resident.found, card))
-            return card
+            card = self._shelf.choose(resident.found, name_or_folder, kind)
+            if card.key in model.heads:
+                return card
+            head = self._shelf.load(resident.found, card)
+            model.add_head(head)
+            return head.card
 
     def unload(self, spec: ModelSpec) -> None:
         """Frees a model's memory; nothing happens if it is not loaded.
@@ -295,6 +296,4 @@ def _with_leases(resident: _Resident) -> LoadedModel:
 def _free(resident: _Resident) -> None:
     resident.language_model.engine.close()
     del resident.language_model
-    gc.collect()  # accelerate's hooks and modules point at each other
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    give_back_memory()

@@ -120,7 +120,7 @@ def test_a_file_is_answered_measured_and_taken_away(answers: "playwright.Page", 
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     answers.get_by_role("tab", name="A file of questions").click()
     answers.locator("#answer-file input[type=file]").set_input_files(file)
-    expect(answers.locator("#answer-file")).to_contain_text("questions")
+    expect(answers.locator("#batch-notice")).to_contain_text("2 questions: 1 with an answer")
     answers.locator("#answer-all").click()
     figures = answers.locator("#batch-figures")
     expect(figures).to_contain_text("By the rules of SQuAD 2.0")
@@ -145,7 +145,7 @@ def test_stop_keeps_what_was_answered(answers: "playwright.Page", model: Answeri
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     answers.get_by_role("tab", name="A file of questions").click()
     answers.locator("#answer-file input[type=file]").set_input_files(file)
-    expect(answers.locator("#answer-file")).to_contain_text("many")
+    expect(answers.locator("#batch-notice")).to_contain_text("200 questions")
     model.seconds = 0.1
     try:
         answers.locator("#answer-all").click()

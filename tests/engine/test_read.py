@@ -116,6 +116,16 @@ def test_a_head_of_the_same_name_replaces_the_earlier_one_for_later_jobs() -> No
     assert under_way.result().shape == (len(TEXT), 4) and later.result().shape == (len(TEXT), 9)
 
 
+def test_a_head_that_is_dropped_is_gone_for_later_jobs_alone() -> None:
+    engine = engine_with_heads(chunk_tokens=2)
+    under_way = engine.read(Read(TEXT, "bare"))
+    engine.drop_head("bare")
+    with pytest.raises(BadRequest, match="no head 'bare' in memory"):
+        engine.read(Read(TEXT, "bare"))
+    engine.run_until_idle()
+    assert under_way.result().shape == (len(TEXT), 4)
+
+
 def test_a_head_in_float32_reads_a_trunk_in_bfloat16() -> None:
     engine = Engine(tiny_model().to(torch.bfloat16), threaded=False)
     head = fill(nn.Linear(32, 3), 0)

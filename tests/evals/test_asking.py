@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from workbench.errors import BadRequest, Busy, NumericalFailure, TooLong
+from workbench.errors import BadCheckpoint, BadRequest, Busy, Cancelled, NotEnoughMemory, NumericalFailure, TooLong
 from workbench.evals.asking import Answer, Request, ask
 from workbench.text.requests import LogLikelihood, Scored
 
@@ -23,6 +23,9 @@ class Echo:
             "long": TooLong("long"),
             "busy": Busy("busy"),
             "nan": NumericalFailure("nan"),
+            "full": NotEnoughMemory("full"),
+            "broken": BadCheckpoint("file", "broken"),
+            "stopped": Cancelled("stopped"),
         }
         for context in contexts:
             if context in errors:
@@ -52,7 +55,11 @@ def test_a_bad_example_has_an_error_in_its_place_and_the_others_go_on() -> None:
     assert found == ["ab 2", "bad failed: bad", " failed: empty", "long failed: long", "c 1"]
 
 
-@pytest.mark.parametrize("example, error", [("busy", Busy), ("nan", NumericalFailure)])
+def test_what_one_example_alone_came_to_stops_no_other() -> None:
+    assert list(ask(Echo(), Method(), ["nan", "full", "c"])) == ["nan failed: nan", "full failed: full", "c 1"]
+
+
+@pytest.mark.parametrize("example, error", [("busy", Busy), ("broken", BadCheckpoint), ("stopped", Cancelled)])
 def test_what_is_no_examples_fault_is_raised(example: str, error: type[Exception]) -> None:
     with pytest.raises(error):
         list(ask(Echo(), Method(), [example]))

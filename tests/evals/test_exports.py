@@ -10,7 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workbench.evals.exports import frame, safe_cell, write_predictions
+from workbench.errors import BadRequest
+from workbench.evals import exports
+from workbench.evals.exports import frame, prepare_folder, safe_cell, write_predictions
 from workbench.evals.methods.labels import ClassPrediction
 from workbench.evals.tables import LOCAL, read_table
 
@@ -112,3 +114,29 @@ def test_nested_values_become_json_and_numbers_json_lacks_null(tmp_path: Path) -
     assert json.loads(frame([one])["n_best"][0])[0]["text"] == "NA"
     _, lines = write_predictions([one], tmp_path)
     assert json.loads(lines.read_text(encoding="utf-8"))["score"] is None
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_predictions([ONE], tmp_path)
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for broken in ("write_csv", "asdict"):
+        with monkeypatch.context() as patch:
+            patch.setattr(exports, broken, lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                write_predictions([replace(ONE, id="2", loglikelihoods={})] * 3, tmp_path)
+        if broken == "write_csv":
+            assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(before)
+    assert (tmp_path / exports.JSONL_NAME).read_bytes() == before[exports.JSONL_NAME]
+
+
+def test_a_folder_that_can_not_be_made_is_a_bad_request(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "deeper", Path("/proc/nowhere"), Path("a\0b")):
+        with pytest.raises(BadRequest, match="can't be written to"):
+            prepare_folder(folder)
+
+
+def test_preparing_a_folder_leaves_it_empty(tmp_path: Path) -> None:
+    prepare_folder(tmp_path / "a" / "b")
+    assert list((tmp_path / "a" / "b").iterdir()) == []

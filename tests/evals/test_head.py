@@ -21,12 +21,12 @@ TEXT = TextExample("1", "A text.")
 class Head:
     """Says the same of every text."""
 
-    def __init__(self, *logits: float):
-        self.logits = logits
+    def __init__(self, *logits: float, unseen: int = 0):
+        self.logits, self.unseen = logits, unseen
 
     def answers(self, requests: Sequence[Request]) -> Sequence[Answer]:
         assert all(isinstance(request, Classify) and request.head == "key" for request in requests)
-        return [Classified(self.logits, 3) for _ in requests]
+        return [Classified(self.logits, 3, self.unseen) for _ in requests]
 
 
 @given(logits=st.lists(st.floats(-1000, 1000), min_size=2, max_size=5))
@@ -95,3 +95,11 @@ def test_a_head_of_another_shape_is_refused(problem: str, words: str) -> None:
 def test_settings_out_of_their_range_are_refused(arguments: dict[str, Any]) -> None:
     with pytest.raises(BadRequest, match="must be"):
         HeadMethod("key", ("a", "b"), **arguments)
+
+
+@pytest.mark.parametrize(
+    "problem, logits", [(problem, (1.0, 2.0)) for problem in PROBLEMS[:2]] + [(PROBLEMS[2], (1.0,))]
+)
+def test_what_the_head_did_not_read_is_told(problem: str, logits: tuple[float, ...]) -> None:
+    prediction = ask_one(Head(*logits, unseen=9), HeadMethod("key", ("a", "b")[: len(logits)], problem), TEXT)
+    assert prediction.unseen_tokens == 9

@@ -3,13 +3,17 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.text.tiny import tiny_language_model
-from workbench.errors import TooLong
+from workbench.errors import BadRequest, TooLong
 from workbench.evals.asking import Answer, Request, ask
-from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
+from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics, deciding_threshold
+from workbench.evals.metrics.squad import f1
 from workbench.evals.squad_files import Question
 from workbench.text.requests import ExtractSpan, Span, Spans
 
@@ -108,3 +112,71 @@ def test_a_language_model_answers_it() -> None:
         (spans,) = [model.extract(request) for request in SpanMethod(n_best=2).requests(QUESTION)]
     prediction = SpanMethod().judge(QUESTION, [spans])
     assert prediction.n_best[0].text in PASSAGE
+
+
+@pytest.mark.parametrize("threshold", [0.0, -9.0, math.inf, -math.inf])
+def test_a_failed_question_scores_0_also_where_no_answer_is_right(threshold: float) -> None:
+    impossible = replace(QUESTION, id="n", answers=(), is_impossible=True)
+    failed = SpanMethod().failed(impossible, "no")
+    figures = answer_metrics([failed], threshold)
+    assert (figures["errors"], figures["total"], figures["NoAns_total"]) == (1, 1, 1)
+    names = ("exact", "f1", "NoAns_exact", "NoAns_f1", "best_exact", "best_f1")
+    assert [figures[name] for name in names] == [0.0] * len(names)
+
+
+def test_errors_are_counted_where_there_are_any() -> None:
+    failed = SpanMethod().failed(replace(QUESTION, id="f"), "no")
+    assert answer_metrics([judged(), failed])["errors"] == 1
+    assert "errors" not in answer_metrics([judged()])
+
+
+rights = st.sampled_from([(), ("king",), ("the tree", "an apple")])
+asked = st.lists(st.tuples(rights, st.floats(-5, 5), st.booleans()), min_size=1, max_size=8)
+
+
+def predicted(rows: list[tuple[tuple[str, ...], float, bool]]) -> list[AnswerPrediction]:
+    """Predictions with these right answers and null scores, or errors."""
+    found = []
+    for number, (right, null_score, fails) in enumerate(rows):
+        question = replace(QUESTION, id=str(number), answers=right, is_impossible=not right)
+        spans = replace(SPANS, null_score=null_score)
+        found.append(SpanMethod().failed(question, "no") if fails else judged(spans, question=question))
+    return found
+
+
+@given(asked, st.floats(-6, 6) | st.sampled_from([math.inf, -math.inf]))
+def test_the_decided_texts_are_what_is_scored(rows: list, threshold: float) -> None:
+    predictions = predicted(rows)
+    decided = [one.at(deciding_threshold(predictions, threshold)) for one in predictions]
+    f1_sum = sum(f1(one.text, one.gold or ("",)) for one in decided if one.error is None)
+    assert answer_metrics(predictions, threshold)["f1"] == pytest.approx(100 * f1_sum / len(decided))
+
+
+@given(asked, st.floats(-6, 6))
+def test_failed_questions_take_their_share_of_every_figure(rows: list, threshold: float) -> None:
+    predictions = predicted([*rows, ((), 0.0, False)])
+    done = [one for one in predictions if one.error is None]
+    figures = answer_metrics(predictions, threshold)
+    of_done = answer_metrics([*done, *predicted([((), 0.0, False)])][: len(done)], threshold)
+    for name in ("exact", "f1", "best_exact", "best_f1"):
+        assert figures[name] == pytest.approx(of_done[name] * len(done) / len(predictions))
+
+
+@pytest.mark.parametrize("impossible, threshold", [([False, False], math.inf), ([False, True], 1.0), ([None], 1.0),
+                                                   ([None, False], math.inf)])  # fmt: skip
+def test_the_best_span_is_the_answer_where_every_question_is_known_to_have_one(
+    impossible: list[bool | None], threshold: float
+) -> None:
+    predictions = [judged(question=replace(QUESTION, is_impossible=one)) for one in impossible]
+    assert deciding_threshold(predictions, 1.0) == threshold
+
+
+@pytest.mark.parametrize("threshold", [math.nan, "0", None, True])
+def test_a_threshold_that_is_no_number_is_refused(threshold: Any) -> None:
+    with pytest.raises(BadRequest, match="threshold must be a number"):
+        SpanMethod(threshold=threshold)
+
+
+def test_an_infinite_threshold_always_or_never_answers() -> None:
+    lost = replace(SPANS, null_score=1e6)
+    assert (judged(lost, math.inf).text, judged(threshold=-math.inf).text) == ("king", "")

@@ -1,9 +1,10 @@
 """The figures that sum up a table of predictions."""
 
 import math
+from dataclasses import replace
 
 from workbench.evals.methods.labels import ClassPrediction
-from workbench.evals.metrics.summary import summary
+from workbench.evals.metrics.summary import all_labels, summary
 
 
 def test_one_label_has_accuracy_macro_f1_and_calibration_error() -> None:
@@ -37,3 +38,11 @@ def test_rows_with_errors_or_without_right_answers_do_not_count() -> None:
     others = [ClassPrediction("2", "", error="empty", gold="a"), ClassPrediction("3", "", "a", {"a": 1.0})]
     assert summary([good, *others])["n"] == 1
     assert summary(others) == {}
+
+
+def test_a_right_label_that_the_head_does_not_know_counts_as_missed() -> None:
+    scores = {"a": 0.9, "b": 0.1}
+    known = ClassPrediction("1", "", "a", scores, labels=("a",), gold_labels=("a",))
+    found = summary([known, replace(known, labels=(), gold_labels=("stranger",))])
+    assert found == {"n": 2, "micro_f1": 2 / 3, "macro_f1": 1 / 3, "subset_accuracy": 0.5}
+    assert all_labels([known, replace(known, gold_labels=("z", "y", "a"))]) == ["a", "b", "y", "z"]

@@ -31,7 +31,7 @@ def head(request: pytest.FixtureRequest, tmp_path: Path, trunk: Path) -> Path:
 def test_the_readme_tells_the_data_the_result_and_how_to_use_it(head: Path) -> None:
     text, card = (head / "README.md").read_text(), read_card(head)
     command = "classify" if card.kind == "classify" else "answer"
-    for said in ("moods.csv", "| accuracy | 0.75 |", card.trunk, f"python -m workbench {command}", "use_head"):
+    for said in ("moods.csv", "| `accuracy` | 0.75 |", card.trunk, f"python -m workbench {command}", "use_head"):
         assert said in text
     assert ("PeftModel" in text) == (card.method == "lora")
     if card.kind == "classify":
@@ -71,3 +71,30 @@ def test_its_python_runs_as_it_stands(tmp_path: Path, kind: str, capsys: pytest.
     assert isinstance(manager, ModelManager)
     manager.close()
     assert ("Span(" if kind == "answer" else "(") in capsys.readouterr().out
+
+
+def table_rows(**changes: object) -> list[str]:
+    """The rows of a made-up card's tables."""
+    return [line for line in readme(card_for("f", **changes)).splitlines() if line.startswith("| `")]
+
+
+def test_the_tables_show_lists_and_answers_in_words_and_leave_out_what_is_empty() -> None:
+    settings = {"targets": ("fc_in", "q"), "full": True, "tied": False, "rank": 0, "precision": None, "shots": []}
+    rows = table_rows(data={}, metrics={}, settings=settings)
+    assert rows == ["| `targets` | `fc_in`, q |", "| `full` | yes |", "| `tied` | no |", "| `rank` | 0 |"]
+
+
+def test_an_inner_dictionary_has_a_row_for_each_of_its_values() -> None:
+    data = {"validation": {"file": "more.csv", "rows": 3}, "dropped": {}}
+    rows = table_rows(data=data, metrics={}, settings={})
+    assert rows == ["| `validation.file` | more.csv |", "| `validation.rows` | 3 |"]
+
+
+def test_names_are_code_and_nothing_is_escaped_but_bars_in_cells() -> None:
+    text = readme(card_for("f", name="my_head", data={"a_b": "c_d|e"}, metrics={"macro_f1": 0.5}))
+    assert "# `my_head`" in text and "| `macro_f1` | 0.5 |" in text and "| `a_b` | `c_d\\|e` |" in text
+    assert "\\_" not in text
+
+
+def test_a_table_with_nothing_in_it_is_left_out() -> None:
+    assert "## Data" not in readme(card_for("f", data={"dropped": {}}))

@@ -12,6 +12,7 @@ from torch import nn
 from tests.loading.saved_heads import card_for, checkpoint, head_module, lora, saved
 from tests.loading.tiny import tiny_config
 from workbench.errors import BadCheckpoint, BadRequest, WorkbenchError
+from workbench.loading import fingerprint, heads
 from workbench.loading.heads import heads_in, load_head, read_card, save_head, trunk_fingerprint
 
 KINDS, METHODS = ("classify", "answer"), ("probe", "lora")
@@ -91,36 +92,6 @@ def test_a_save_that_fails_leaves_the_earlier_head(
     with pytest.raises(OSError, match="disk full"):
         saved(folder, trunk, "answer", "lora")
     assert files(folder) == before and sorted(path.name for path in tmp_path.iterdir()) == ["mood", "trunk"]
-
-
-def test_the_next_save_finds_a_head_that_a_kill_left_aside(
-    trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folder = saved(tmp_path / "mood", trunk)
-    before = files(folder)
-    folder.rename(tmp_path / ".mood.old")
-    (tmp_path / ".mood.part").mkdir()
-    monkeypatch.setattr("workbench.loading.heads.write_card", fail)
-    with pytest.raises(OSError, match="disk full"):
-        saved(folder, trunk)
-    assert files(folder) == before
-
-
-@pytest.mark.parametrize("name", ["thesis.txt", "head.safetensors", "README.md", "model.safetensors"])
-def test_a_folder_with_other_files_is_left_alone(trunk: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / name).write_text("mine")
-    with pytest.raises(BadRequest, match=f"{name}.*new folder"):
-        saved(tmp_path / "mine", trunk)
-    assert files(tmp_path / "mine") == {name: b"mine"}
-
-
-def test_a_file_or_a_link_in_the_folders_place_is_left_alone(trunk: Path, tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("mine")
-    (tmp_path / "link").symlink_to(saved(tmp_path / "mood", trunk))
-    for name in ("file", "link"):
-        with pytest.raises(BadRequest, match="not a folder of its own"):
-            saved(tmp_path / name, trunk)
 
 
 def test_a_training_runs_own_files_stay_where_they_are(trunk: Path, tmp_path: Path) -> None:
@@ -269,3 +240,36 @@ def test_every_error_about_a_head_is_the_workbenchs_own(trunk: Path, tmp_path: P
 def test_a_label_that_no_file_can_hold_is_refused() -> None:
     with pytest.raises(ValueError, match="Unicode"):
         card_for("f", labels=("a\ud800", "b"))
+
+
+@pytest.mark.parametrize("labels", [("a", "b", "c"), ("a", "b", "c", "d")])
+def test_a_head_trained_anew_while_it_is_read_comes_with_its_own_card(
+    trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, labels: tuple[str, ...]
+) -> None:
+    folder = saved(tmp_path / "mood", trunk)
+    read, trainings = heads._read_weights, [labels]
+
+    def retrained_before(there: Path) -> dict[str, torch.Tensor]:
+        if trainings:
+            saved(folder, trunk, labels=trainings.pop())
+        return read(there)
+
+    monkeypatch.setattr(heads, "_read_weights", retrained_before)
+    loaded = load_head(folder, tiny_config(), trunk_fingerprint(trunk))
+    assert loaded.card == read_card(folder) and loaded.card.labels == labels
+    assert loaded.module.out_features == len(labels)
+
+
+def test_heads_that_stay_the_same_are_digested_once(
+    trunk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        saved(tmp_path / "heads" / name, trunk)
+    read: list[str] = []
+    digest = fingerprint._digest
+    monkeypatch.setattr(fingerprint, "_digest", lambda path: read.append(str(path)) or digest(path))
+    digests = fingerprint.FileDigests()
+    first = heads_in(tmp_path / "heads", digests)
+    assert heads_in(tmp_path / "heads", digests) == first and len(read) == len(set(read)) == 4
+    saved(tmp_path / "heads" / "b", trunk, name="glum")
+    assert heads_in(tmp_path / "heads", digests)[1].key == read_card(tmp_path / "heads" / "b").key != first[1].key

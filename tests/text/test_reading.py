@@ -1,6 +1,7 @@
 """Texts before trained heads, and any mixture of requests in one question."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -20,9 +21,9 @@ from workbench.text.requests import Classified, Classify, ExtractSpan, LogLikeli
 TEXTS = ["The unicorn", "the old king slept", "Nobody answered, naïve as they were", "a"]
 
 
-def head(key: str, kind: str = "classify", seed: int = 0, adapter: Adapter | None = None) -> SavedHead:
+def head(key: str, kind: str = "classify", seed: int = 0, adapter: Adapter | None = None, **changes: Any) -> SavedHead:
     """A filled head under a key."""
-    card = card_for("f", kind, name=key, key=key)
+    card = card_for("f", kind, name=key, key=key, **changes)
     return SavedHead(card, fill(nn.Linear(32, card.outputs, bias=kind == "answer"), seed), adapter)
 
 
@@ -81,6 +82,35 @@ def test_a_text_beyond_the_context_is_refused_with_what_to_cut(model: LanguageMo
     count = len(TOKENIZER.encode(text))
     with pytest.raises(TooLong, match=f"{count:,} tokens.*Shorten it by {count - 256:,}"):
         model.classify([Classify(text, "plain")])
+
+
+@pytest.mark.parametrize("most", [1, 7, 256, 100_000])
+def test_a_text_is_cut_as_in_the_heads_training(model: LanguageModel, most: int) -> None:
+    cutting = head("cutting", data={"max_tokens": most})
+    model.add_head(cutting)
+    for text in (*TEXTS, STORY * 30):
+        tokens = TOKENIZER.encode(text)
+        (said,) = model.classify([Classify(text, "cutting")])
+        kept = tokens[: min(most, 256)]
+        whole = model.engine.read(Read(tuple(kept), "cutting")).result(60)
+        assert (said.tokens, said.unseen_tokens) == (len(kept), len(tokens) - len(kept))
+        torch.testing.assert_close(torch.tensor(said.logits), whole[-1])
+
+
+@pytest.mark.parametrize("said", [None, 0, -3, True, "9", 4.0])
+def test_what_is_no_number_of_tokens_cuts_nothing(model: LanguageModel, said: object) -> None:
+    assert reading.most_tokens(card_for("f", data={"max_tokens": said})) is None
+    assert reading.most_tokens(card_for("f")) is None is reading.most_tokens(None)
+    (answer,) = model.classify([Classify(TEXTS[2], "plain")])
+    assert answer.unseen_tokens == 0
+
+
+def test_a_span_head_reads_the_windows_it_was_trained_on() -> None:
+    settings = {"window_tokens": 384, "doc_stride": 0, "max_answer_tokens": 12, "epochs": 3}
+    card = card_for("f", "answer", data={"window_tokens": 64, "questions": 5}, settings=settings)
+    assert reading.trained_windows(card) == {"window_tokens": 64, "doc_stride": 0, "max_answer_tokens": 12}
+    odd = card_for("f", "answer", settings={"window_tokens": 7, "doc_stride": None, "max_answer_tokens": "12"})
+    assert reading.trained_windows(odd) == {}
 
 
 def test_a_head_is_asked_only_what_it_was_trained_for(model: LanguageModel) -> None:

@@ -9,6 +9,7 @@ import pytest
 from tests.training.toy import answer, classify, toy_texts, trained, write_rows
 from workbench.errors import BadRequest, WorkbenchError
 from workbench.training.heads import train_head
+from workbench.training.outcome import check_folder
 
 
 @pytest.mark.parametrize(
@@ -75,3 +76,47 @@ def test_unfinished_training_with_other_settings_or_rows_is_refused(tmp_path: Pa
 def test_a_loss_that_is_not_finite_ends_the_run_and_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(WorkbenchError, match="smaller learning rate"):
         trained(classify(tmp_path, method="full", learning_rate=100.0, epochs=50.0, weight_decay=10.0))
+
+
+@pytest.mark.parametrize("out, message", [
+    (".", "no name of its own"), ("/", "no name of its own"), ("rows.csv/head", "can't be written"),
+])  # fmt: skip
+@pytest.mark.parametrize("method", ["probe", "full"])
+def test_a_folder_that_cannot_be_written_is_refused_before_the_model_is_looked_for(
+    tmp_path: Path, out: str, message: str, method: str
+) -> None:
+    (tmp_path / "rows.csv").touch()
+    place = out if len(out) == 1 else str(tmp_path / out)
+    with pytest.raises(BadRequest, match=message):
+        trained(classify(tmp_path, model=str(tmp_path / "nowhere"), out=place, method=method))
+
+
+def test_notes_beside_a_head_are_told_before_the_model_is_looked_for(tmp_path: Path) -> None:
+    trained(classify(tmp_path, epochs=1.0))
+    (tmp_path / "head" / "notes.txt").write_text("mine")
+    with pytest.raises(BadRequest, match=r"other files \(notes\.txt\)"):
+        trained(classify(tmp_path, model=str(tmp_path / "nowhere")))
+
+
+def test_a_whole_model_does_not_replace_a_head(tmp_path: Path) -> None:
+    trained(classify(tmp_path, epochs=1.0))
+    with pytest.raises(BadRequest, match="holds a head, and method full"):
+        check_folder(tmp_path / "head", "full")
+
+
+def test_a_training_that_was_killed_while_a_whole_model_was_written_may_go_on(tmp_path: Path) -> None:
+    for name in ("config.json", "model.safetensors", "training-state.pt"):
+        (tmp_path / name).touch()
+    check_folder(tmp_path, "full")
+    with pytest.raises(BadRequest, match="other files"):
+        check_folder(tmp_path, "lora")
+
+
+def test_a_training_that_was_killed_between_two_renames_finds_its_state(tmp_path: Path) -> None:
+    request = classify(tmp_path, method="head", epochs=4.0, save_every=1)
+    steps = train_head(request)
+    next(moment for moment in steps if moment.phase == "training" and moment.step == 2)
+    steps.close()
+    request.folder.rename(request.folder.with_name(".head.old"))
+    _, rest = trained(request)
+    assert next(moment.step for moment in rest if moment.phase == "training") == 3

@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tests.training.toy import answer, classify, files, trained
-from workbench.errors import BadCheckpoint
+from workbench.errors import BadCheckpoint, BadRequest
 from workbench.training.heads import TrainAnswer, TrainClassify, train_head
 from workbench.training.state import BEST_FILE, LOG_FILE, STATE_FILE
 
@@ -74,10 +74,21 @@ def test_a_damaged_state_is_said_with_what_to_do(tmp_path: Path, content: bytes)
         trained(request)
 
 
-def test_a_finished_run_leaves_no_state_and_may_be_run_again(tmp_path: Path) -> None:
+def test_a_finished_run_leaves_no_state_and_is_not_trained_over(tmp_path: Path) -> None:
     request = classify(tmp_path, method="head", epochs=1.0)
     trained(request)
     before = files(request.folder)
     assert not (request.folder / STATE_FILE).exists() and not (request.folder / BEST_FILE).exists()
-    trained(request)
+    for method in ("head", "probe"):
+        with pytest.raises(BadRequest, match="finished result"):
+            trained(replace(request, method=method))
     assert files(request.folder) == before
+
+
+def test_a_stopped_run_is_not_trained_over_by_another_method(tmp_path: Path) -> None:
+    request = classify(tmp_path, method="head", epochs=4.0, save_every=1)
+    steps = train_head(request)
+    next(moment for moment in steps if moment.phase == "training" and moment.step == 2)
+    steps.close()
+    with pytest.raises(BadRequest, match="Go on with head"):
+        trained(replace(request, method="probe"))

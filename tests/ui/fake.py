@@ -171,7 +171,7 @@ class FakeManager:
         """None was trained."""
         return []
 
-    def use_head(self, spec: ModelSpec, name_or_folder: str) -> HeadCard:
+    def use_head(self, spec: ModelSpec, name_or_folder: str, kind: str | None = None) -> HeadCard:
         """There is none."""
         raise BadRequest(f"There is no head {name_or_folder!r}.")
 

@@ -85,11 +85,11 @@ class ClassifyingManager(FakeManager):
         """The heads, which fit the demo model alone."""
         return self.cards if spec.checkpoint == "demo" else []
 
-    def use_head(self, spec: ModelSpec, name_or_folder: str) -> HeadCard:
+    def use_head(self, spec: ModelSpec, name_or_folder: str, kind: str | None = None) -> HeadCard:
         """Remembers which was asked for."""
         self.used.append(name_or_folder)
         for card in self.heads(spec):
-            if name_or_folder in (card.name, str(card.folder)):
+            if name_or_folder in (card.key, card.version, card.name, str(card.folder)):
                 return card
         raise BadRequest(f"There is no head {name_or_folder!r}.")
 

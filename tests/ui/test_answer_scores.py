@@ -8,27 +8,36 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.evals.methods.spans import AnswerPrediction, answer_metrics
+from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
 from workbench.evals.squad_files import Question
 from workbench.text.requests import Span
 from workbench.ui import answer_scores
 from workbench.ui.answer_scores import Answered, answer_rows, best_threshold, figures_markup, write_answers
 
 
-def prediction(number: int, text: str, difference: float, right: str, error: str | None = None) -> AnswerPrediction:
+def prediction(number: int, text: str, difference: float, right: str, fails: bool = False) -> AnswerPrediction:
     """A prediction with a best span; no right answer means that there is none."""
+    if fails:
+        question = Question(f"q{number}", f"Question {number}?", text, (right,) if right else (), (), not right)
+        return SpanMethod().failed(question, "no")
     spans = (Span(text, 0, len(text), -1.0, 0.5),)
     return AnswerPrediction(
         id=f"q{number}", question=f"Question {number}?", score=-1.0, null_score=difference - 1.0, n_best=spans,
-        gold=(right,) if right else (), is_impossible=not right, error=error,
+        gold=(right,) if right else (), is_impossible=not right,
     )  # fmt: skip
 
 
 words = st.sampled_from(["fox", "red fox", "crow", "the goat"])
 predictions = st.lists(
-    st.tuples(words, st.floats(-5, 5).map(lambda value: round(value, 3)), st.sampled_from(["", "fox", "a goat"])),
+    st.tuples(words, st.floats(-5, 5).map(lambda value: round(value, 3)), st.sampled_from(["", "fox", "a goat"]),
+              st.sampled_from([False] * 4 + [True])),
     min_size=1, max_size=12,
 ).map(lambda rows: [prediction(number, *row) for number, row in enumerate(rows)])  # fmt: skip
+
+
+def decides(asked: list[AnswerPrediction]) -> bool:
+    """Whether a threshold changes anything: some question has no answer, and some could be asked."""
+    return any(one.is_impossible for one in asked) and any(one.error is None for one in asked)
 
 
 @settings(max_examples=40, deadline=None)
@@ -38,7 +47,7 @@ def test_the_curve_at_the_threshold_is_what_squads_rules_say(asked: list[AnswerP
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(answer_scores, "curves_markup", lambda *given: drawn.update(given[2]) or "drawn")
         markup = answer_scores.threshold_curve(asked, threshold)
-    if not any(one.is_impossible for one in asked):
+    if not decides(asked):
         assert markup == ""
         return
     for name, figure in (("exact match", "exact"), ("F1", "f1")):
@@ -52,7 +61,7 @@ def test_the_curve_at_the_threshold_is_what_squads_rules_say(asked: list[AnswerP
 def test_no_threshold_does_better_than_the_best(asked: list[AnswerPrediction]) -> None:
     best = best_threshold(asked)
     if best is None:
-        assert not any(one.is_impossible for one in asked)
+        assert not decides(asked)
         return
     reached = answer_metrics(asked, best)["f1"]
     for other in (-9.0, *(one.null_difference for one in asked)):
@@ -60,9 +69,23 @@ def test_no_threshold_does_better_than_the_best(asked: list[AnswerPrediction]) -
 
 
 def test_a_row_is_decided_by_the_threshold() -> None:
-    asked = [prediction(1, "fox", 2.0, "fox")]
-    assert answer_rows(asked, 3.0) == [["1", "Question 1?", "fox", "fox", "1.00", "2.00"]]
+    asked = [prediction(1, "fox", 2.0, "fox"), prediction(2, "crow", 2.0, "")]
+    assert answer_rows(asked, 3.0)[0] == ["1", "Question 1?", "fox", "fox", "1.00", "2.00"]
     assert answer_rows(asked, 1.0)[0][2] == "no answer"
+
+
+def test_where_every_question_has_an_answer_the_best_span_is_shown_counted_and_written(tmp_path: Path) -> None:
+    asked = [prediction(1, "fox", 2.0, "fox")]
+    assert answer_rows(asked, 1.0)[0][2:5] == ["fox", "fox", "1.00"]
+    assert "<dt>No answer given</dt><dd>0</dd>" in figures_markup(asked, 1.0, 1)
+    squad, _, lines = write_answers(Answered([], asked), 1.0, tmp_path)
+    assert json.loads(squad.read_text()) == {"q1": "fox"} and json.loads(lines.read_text())["text"] == "fox"
+
+
+def test_questions_that_could_not_be_asked_are_counted_and_score_0() -> None:
+    asked = [prediction(1, "fox", 2.0, ""), prediction(2, "fox", 0.0, "", fails=True)]
+    assert "<dt>Not asked, scored 0</dt><dd>1</dd>" in figures_markup(asked, 1.0, 2)
+    assert answer_rows(asked, 1.0)[1][2:5] == ["not asked: no", "no answer", "0.00"]
 
 
 def test_the_figures_name_the_rules_they_follow() -> None:

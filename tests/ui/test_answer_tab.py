@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -17,6 +18,8 @@ from workbench.settings import Settings
 from workbench.text.requests import Span, Spans
 from workbench.ui.answer_request import answer_record, build_question, checked_threshold, worked_examples
 from workbench.ui.answer_settings import Ask, settings_column
+from workbench.ui.answer_settings import _first_head as first_head
+from workbench.ui.answer_settings import _lists as lists
 from workbench.ui.answer_view import answer_text
 from workbench.ui.bench import Bench
 from workbench.ui.head_choice import card_markup, fitting_heads, method_choices, picked_head, served_head
@@ -59,6 +62,51 @@ def test_a_trained_head_gets_no_prompt_and_no_examples(ask: Ask) -> None:
     assert not {"shots", "template", "unanswerable"} & by_head.keys()
 
 
+def read_as(ask: Ask, updates: dict[Any, Any]) -> dict[str, Any]:
+    """The values that an update gives the sliders, by their names."""
+    return {name: updates[slider].value for name, slider in ask.knobs.items() if slider in updates}
+
+
+DEFAULTS = {"max_answer_tokens": 30, "window_tokens": 384, "doc_stride": 128}
+TRAINED = {"max_answer_tokens": 250, "window_tokens": 16, "doc_stride": 4}
+
+
+def test_a_picked_head_reads_as_it_was_trained(ask: Ask) -> None:
+    assert read_as(ask, ask.read_as(head_card(settings=TRAINED))) == TRAINED
+    assert read_as(ask, ask.read_as(head_card())) == read_as(ask, ask.read_as(None)) == DEFAULTS
+
+
+def test_a_slider_has_room_for_what_a_head_was_trained_with(ask: Ask) -> None:
+    for slider in ask.read_as(head_card(settings=TRAINED)).values():
+        assert slider.minimum <= slider.value <= slider.maximum
+
+
+def test_sliders_that_were_moved_stay_until_another_head_answers(ask: Ask) -> None:
+    cards = (head_card(settings=TRAINED),)
+    bench = bench_of(manager=AnsweringManager(cards=cards))
+    assert read_as(ask, lists(bench, ask, "demo", "squad-lora")) == {}
+    assert read_as(ask, lists(bench, ask, "demo", "", another_model=True)) == {}
+    assert read_as(ask, lists(bench, ask, "demo", "squad-lora", another_model=True)) == TRAINED
+    assert read_as(ask, lists(bench, ask, "demo", "a head that is gone")) == DEFAULTS
+
+
+def test_a_visitor_who_has_picked_nothing_is_answered_by_a_trained_head(ask: Ask) -> None:
+    assert first_head(bench_of(), "demo") == "squad-lora"
+    assert first_head(bench_of(manager=AnsweringManager(cards=())), "demo") == ""
+    assert [value for _, value in lists(bench_of(), ask, "demo", "")[ask.method].choices] == ["squad-lora", ""]
+
+
+def test_the_threshold_says_where_it_bites_for_the_picked_method(ask: Ask) -> None:
+    bare, head = lists(bench_of(), ask, "demo", ""), lists(bench_of(), ask, "demo", "squad-lora")
+    assert "between −30 and −10" in bare[ask.threshold].info and "−30" not in head[ask.threshold].info
+
+
+def test_the_demo_model_is_said_to_be_small(ask: Ask) -> None:
+    assert "shows the mechanism only" in lists(bench_of(), ask, "demo", "")[ask.facts]
+    other = lists(bench_of(), ask, "EleutherAI/gpt-j-6b", "")
+    assert "shows the mechanism only" not in other[ask.facts] and other[ask.model].value == "EleutherAI/gpt-j-6b"
+
+
 def test_empty_rows_are_no_examples_and_half_filled_ones_are_told() -> None:
     assert worked_examples([["", None, " "]]) == ()
     with pytest.raises(BadRequest, match="Example 2 is filled in part"):
@@ -96,9 +144,36 @@ def test_the_views_value_is_json_without_markup() -> None:
     assert "<" not in text and json.loads(text)["context"] == "<b> x" and json.loads(text)["null_score"] is None
 
 
+def test_without_a_threshold_the_view_gets_none() -> None:
+    assert json.loads(answer_text("Q?", "x", float("inf")))["threshold"] is None
+
+
 def test_only_span_heads_are_offered_and_the_language_model_comes_first() -> None:
     choices = method_choices(fitting_heads(bench_of(), DEMO, "answer"))
     assert choices == [("Language model, no training", ""), ("Trained head: squad-lora", "squad-lora")]
+
+
+def test_heads_of_one_name_are_all_offered_with_their_folders() -> None:
+    cards = [head_card("mood", folder=Path("/srv/models/gpt-j/heads") / name, key=f"x#{name}") for name in "ab"]
+    bench = bench_of(manager=AnsweringManager(cards=tuple(cards)))
+    choices = method_choices(fitting_heads(bench, DEMO, "answer"))[1:]
+    assert choices == [(f"Trained head: mood (gpt-j/heads/{name})", f"mood#{name}") for name in "ab"]
+    assert [picked_head(bench, DEMO, "answer", value) for _, value in choices] == cards
+    with pytest.raises(BadRequest, match=r"Several heads are called 'mood'\. There are: mood#a, mood#b"):
+        picked_head(bench, DEMO, "answer", "mood")
+
+
+def test_heads_of_one_name_and_two_kinds_need_no_folder() -> None:
+    cards = (head_card("mood"), head_card("mood", "classify"))
+    bench = bench_of(manager=AnsweringManager(cards=cards))
+    assert fitting_heads(bench, DEMO, "answer") == {"mood": cards[0]}
+
+
+def test_a_heads_facts_leave_out_what_is_no_figure_and_no_name() -> None:
+    digest = "0123456789abcdef" * 4
+    data = {"file": "a.csv", "sha256": digest, "training": {"file": digest}, "questions": "", "rows": 7}
+    markup = card_markup(head_card(data=data))
+    assert "with a.csv, 7 rows." in markup and digest not in markup
 
 
 def test_a_head_that_is_gone_is_told_with_those_there_are() -> None:
@@ -128,7 +203,8 @@ def model() -> AnsweringModel:
 @pytest.fixture(scope="module")
 def client(model: AnsweringModel) -> Iterator[Client]:
     """A client of a page that others can reach."""
-    page = build(bench_of("0.0.0.0", AnsweringManager(model)))
+    cards = (head_card(), head_card("narrow", settings=TRAINED))
+    page = build(bench_of("0.0.0.0", AnsweringManager(model, cards)))
     _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_options())
     yield Client(url, verbose=False)
     page.close()
@@ -152,12 +228,18 @@ def test_a_listed_head_answers_and_its_key_is_asked(client: Client, model: Answe
     assert model.asked[-1].head == head_card().key
 
 
+def test_a_head_reads_as_it_was_trained_unless_the_caller_says_otherwise(client: Client, model: AnsweringModel) -> None:
+    client.predict("What?", "A fox.", head="narrow", settings={"doc_stride": 2}, api_name="/answer")
+    asked = model.asked[-1]
+    assert (asked.window_tokens, asked.max_answer_tokens, asked.doc_stride) == (16, 250, 2)
+
+
 @pytest.mark.parametrize("given, message", [
     ({"head": "../heads/squad-lora"}, "no head"),
     ({"head": 5}, "head is 5"),
     ({"question": "BOOM"}, "&lt;b&gt;BOOM"),
     ({"question": 7}, "question must be a text"),
-    ({"context": " "}, "context is empty"),
+    ({"context": " "}, "passage is empty"),
     ({"settings": {"threshold": "high"}}, "threshold is"),
     ({"settings": [1]}, "must be an object"),
     ({"model": "/etc"}, "not served here"),

@@ -64,8 +64,8 @@ def test_a_head_answers_with_its_own_labels(here: Any) -> None:
 
 
 @pytest.mark.parametrize("values, message", [
-    ({"text": "  "}, "nothing to classify"),
-    ({"text": 5}, "nothing to classify"),
+    ({"text": "  "}, "The text is empty: there is nothing to classify"),
+    ({"text": 5}, "text must be a text; got int"),
     ({"labels": None}, "No labels are given"),
     ({"labels": "a"}, "at least two labels"),
     ({"template": "x"}, "exactly once"),

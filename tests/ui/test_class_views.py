@@ -78,12 +78,22 @@ def test_ten_thousand_labels_do_not_fill_the_page() -> None:
 
 def test_the_cost_is_shown_where_it_is_known() -> None:
     prediction = predicted({"a": 0.6, "b": 0.4})
-    assert "Tokens read" in prediction_markup(prediction, Cost(2, 17, 0, 0.5))
+    assert "Tokens read" in prediction_markup(prediction, Cost(2, 17, 0.5))
     assert "Tokens read" not in prediction_markup(prediction)
 
 
 def test_a_prompt_beyond_the_context_is_told() -> None:
-    assert "did not see the first 30 tokens" in prediction_markup(predicted({"a": 0.6, "b": 0.4}), Cost(2, 600, 30, 1))
+    prediction = predicted({"a": 0.6, "b": 0.4}, unseen_tokens=30)
+    assert "did not see the first 30 tokens" in prediction_markup(prediction)
+    assert "Tokens read</dt><dd>570" in prediction_markup(prediction, Cost(2, 600, 1))
+
+
+def test_the_end_of_a_text_that_a_head_did_not_read_is_told() -> None:
+    read = ClassPrediction("1", "t", "a", {"a": 0.6, "b": 0.4}, logits={"a": 1.0, "b": 0.6}, unseen_tokens=30)
+    number = ClassPrediction("1", "t", number=2.5, logits={"stars": 2.5}, unseen_tokens=30)
+    for prediction in (read, number):
+        assert "The last 30 tokens were not read" in prediction_markup(prediction)
+        assert "first 30" not in prediction_markup(prediction)
 
 
 def test_a_number_several_labels_and_an_error_have_words() -> None:

@@ -3,6 +3,7 @@
 import csv
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from tests.ui.fake_classes import ClassifyingManager, class_card
 from workbench.errors import BadRequest
 from workbench.evals.methods.head import MULTI_LABEL
+from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.evals.tables import LOCAL, Table, read_table
 from workbench.settings import Settings
 from workbench.ui.bench import Bench, Page
@@ -21,6 +23,7 @@ from workbench.ui.class_form import _lists as lists
 from workbench.ui.class_form import settings_column
 from workbench.ui.class_many import _classify as classify_many
 from workbench.ui.class_many import finished, many_texts
+from workbench.ui.class_methods import Asked
 from workbench.ui.class_one import _classify as classify_one
 from workbench.ui.class_one import _why as why
 from workbench.ui.class_one import one_text, shown_row
@@ -155,6 +158,18 @@ def test_a_stopped_batch_keeps_what_it_has(tab: Tab) -> None:
     assert len(Path(update[tab.many.jsonl].value["path"]).read_text(encoding="utf-8").splitlines()) == kept
 
 
+def test_stop_ends_a_batch_after_the_text_that_it_is_at(tab: Tab) -> None:
+    tab.bench.manager.model.seconds = 0.01  # type: ignore[attr-defined]
+    tab.values[tab.many.texts] = "\n".join(f"great film {i}" for i in range(500))
+    for update in classify_many(tab.page, tab.many, tab.form, tab.values):
+        tab.values |= update
+        batch = tab.values[tab.many.batch]
+        if batch.predictions:
+            batch.stop.set()
+    kept = len(batch.predictions)
+    assert 0 < kept < 500 and f"Stopped: {kept} of 500 texts are kept below" in tab.values[tab.many.notice]
+
+
 def test_typed_texts_are_a_line_each_and_bounded() -> None:
     bench = Bench(Settings(host="0.0.0.0"), ClassifyingManager())  # type: ignore[arg-type]
     assert [example.text for example in typed_examples(" a \n\nb\n", bench)] == ["a", "b"]
@@ -186,3 +201,12 @@ def test_a_checkpoint_that_is_a_classifier_offers_no_language_model() -> None:
     update = lists(tab.bench, tab.form, "demo", "")
     assert [value for _, value in update[tab.form.method].choices] == ["itself"]
     assert update[tab.form.method].value == "itself"
+
+
+def test_the_table_says_what_was_not_read() -> None:
+    batch = Batch("demo", Asked(head="x"), [TextExample("1", "t")] * 2)
+    read = ClassPrediction("1", "t", "a", {"a": 0.6, "b": 0.4}, unseen_tokens=1200)
+    batch.add([read, replace(read, logits={"a": 1.0, "b": 0.6})])
+    assert [row[-1] for row in batch.rows] == [
+        "the first 1,200 tokens did not fit", "the last 1,200 tokens were not read",
+    ]  # fmt: skip

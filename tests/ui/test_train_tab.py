@@ -115,6 +115,24 @@ def test_without_a_telling_name_the_column_with_the_fewest_values_holds_the_labe
     assert fewest_values(table, ["id", "words", "kind"]) == "kind" and fewest_values(table, []) is None
 
 
+@pytest.mark.parametrize("text", ["words,id\na b,x\nc d,x\n", "words,other\na,1\nb,2\n"])
+def test_a_column_that_tells_the_rows_apart_holds_no_labels(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text, encoding="utf-8")
+    table = read_rows(str(path))
+    assert fewest_values(table, table.columns[1:]) is None
+
+
+def test_without_a_label_column_the_visitor_is_asked_to_pick_one(form: Form, view: View, tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text("id,words\n1,a\n2,b\n", encoding="utf-8")
+    values = values_of(form, data=str(path))
+    update = next(train._data_read(Settings(), form, values))
+    assert "pick the label column" in update[form.facts] and update[form.label_column].value is None
+    assert update[form.text_column].value == "words"
+    assert "Planned before it starts" in next(train._planned(Settings(), form, view, values))[view.plan]
+
+
 def test_the_data_is_told_before_it_is_trained_on(data: str, tmp_path: Path) -> None:
     assert table_facts(read_rows(data), "label")["Labels"] == "ham 2, spam 1"
     questions = tmp_path / "q.jsonl"
@@ -212,6 +230,20 @@ def test_a_long_curve_is_thinned_and_keeps_every_validation() -> None:
 def test_the_progress_tells_the_time_left_and_the_best() -> None:
     line = progress_line(FineTuneProgress("training", 10, STEPS, best={"accuracy": 0.75, "step": 10}, seconds_left=90))
     assert "10 of 40" in line and "about 90.0 s left" in line and "Best accuracy" in line and "0.75" in line
+
+
+@pytest.mark.parametrize("card, words", [
+    (head_card(settings={"best_step": 4}), "Kept: step 4, the highest F1 in validation."),
+    (head_card("x", "classify", settings={"best_step": 4}), "Kept: step 4, the highest macro-F1 in validation."),
+    (head_card("x", "classify", labels=(), problem="regression", settings={"best_step": 4}), "lowest squared error"),
+    (head_card("x", "classify", settings={"strength": 0.01}), "Kept: penalty 0.01, the lowest validation loss."),
+])  # fmt: skip
+def test_the_result_says_which_head_was_kept_and_why(card: Any, words: str) -> None:
+    assert words in trained_markup(card, 3.0, stopped=False)
+
+
+def test_without_validation_nothing_was_chosen() -> None:
+    assert "Kept" not in trained_markup(head_card(metrics={}, settings={"strength": 1.0}), 3.0, stopped=False)
 
 
 def test_a_fully_trained_model_is_pointed_at_its_folder() -> None:

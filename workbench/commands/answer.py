@@ -3,19 +3,21 @@
 import argparse
 import dataclasses
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from workbench.console import Command, add_model_options, asked_model, note, rewritten, show_load
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask, ask_one
-from workbench.evals.exports import write_predictions
-from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
+from workbench.evals.exports import prepare_folder, write_predictions
+from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics, deciding_threshold
 from workbench.evals.squad_files import Question, read_questions
 from workbench.evals.tables import LOCAL, read_table
 from workbench.manager import ModelManager
 from workbench.settings import read_settings
 from workbench.text.language_model import LanguageModel
+from workbench.text.reading import trained_windows
 from workbench.text.requests import SPAN_TEMPLATE
 
 
@@ -29,43 +31,54 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--template", default=SPAN_TEMPLATE, metavar="T", help="of the language model's prompt")
     parser.add_argument("--shots", metavar="FILE", help="worked examples: a table with context, question and answer")
     parser.add_argument("--n-best", type=int, default=20, metavar="N")
-    parser.add_argument("--max-answer-tokens", type=int, default=30, metavar="N")
-    parser.add_argument("--window-tokens", type=int, default=384, metavar="N", help="of a long passage, read at once")
+    for name, default, what in (
+        ("--max-answer-tokens", SpanMethod.max_answer_tokens, "of the longest answer"),
+        ("--window-tokens", SpanMethod.window_tokens, "of a long passage, read at once"),
+        ("--doc-stride", SpanMethod.doc_stride, "tokens that neighbouring windows share"),
+    ):
+        told = f"{what} (default: as the head was trained, else {default})"
+        parser.add_argument(name, type=int, metavar="N", help=told)
     parser.add_argument(
-        "--doc-stride", type=int, default=128, metavar="N", help="tokens that neighbouring windows share"
-    )
-    parser.add_argument(
-        "--threshold", type=float, default=0.0, metavar="X", help="no answer where null_score exceeds score by more"
-    )
+        "--threshold", type=float, default=0.0, metavar="X",
+        help="no answer where null_score exceeds score by more; in a file whose every question is known to have an "
+        "answer the best span is the answer, whatever the threshold",
+    )  # fmt: skip
     parser.add_argument("--out", metavar="DIR", help="where the predictions of a file are written, as CSV and JSONL")
 
 
 def answer(options: argparse.Namespace) -> dict[str, Any]:
     """The answer with its place and the n best; of a file, each question's, with metrics where answers are known."""
-    questions = _questions(options)
-    shots: tuple[tuple[str, str, str], ...] = ()
-    if options.shots is not None:
-        table = read_table(options.shots, LOCAL)
-        shots = tuple(zip(*(table.column(name) for name in ("context", "question", "answer")), strict=True))
+    questions, method = _questions(options), _method(options)
+    method.requests(questions[0])  # a setting out of its range is no question's fault
+    if options.file is not None and options.out is not None:
+        prepare_folder(Path(options.out))
     heads_folder = read_settings().heads_folder
     with closing(ModelManager(offload_folder=options.offload_folder, heads_folder=heads_folder)) as manager:
         manager.load(asked_model(options), show_load)
         with manager.lease(asked_model(options)) as model:
-            key = None if options.head is None else _span_head(manager, options)
-            method = SpanMethod(
-                head=key,
-                template=options.template,
-                shots=shots,
-                n_best=options.n_best,
-                max_answer_tokens=options.max_answer_tokens,
-                window_tokens=options.window_tokens,
-                doc_stride=options.doc_stride,
-                threshold=options.threshold,
-            )
-            method.requests(questions[0])  # a setting out of its range is no question's fault
+            if options.head is not None:
+                card = manager.use_head(asked_model(options), options.head, "answer")
+                method = replace(method, head=card.key, **(trained_windows(card) | _windows(options)))
             if options.file is None:
                 return _shown(options, ask_one(model, method, questions[0]))
             return _many(options, _watched(model, method, questions))
+
+
+def _method(options: argparse.Namespace) -> SpanMethod:
+    """The way to ask the language model, checked before any model is loaded; a head reads as it was trained."""
+    shots: tuple[tuple[str, str, str], ...] = ()
+    if options.shots is not None:
+        table = read_table(options.shots, LOCAL)
+        shots = tuple(zip(*(table.column(name) for name in ("context", "question", "answer")), strict=True))
+    return SpanMethod(
+        template=options.template, shots=shots, n_best=options.n_best, threshold=options.threshold, **_windows(options)
+    )
+
+
+def _windows(options: argparse.Namespace) -> dict[str, Any]:
+    """How the passage is read, as far as the options say it."""
+    given = {name: getattr(options, name) for name in ("max_answer_tokens", "window_tokens", "doc_stride")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 def _questions(options: argparse.Namespace) -> list[Question]:
@@ -76,13 +89,6 @@ def _questions(options: argparse.Namespace) -> list[Question]:
     if options.question is None or options.context is None:
         raise BadRequest("Give --question and --context, or --file with questions and passages.")
     return [Question("question", options.question, options.context)]
-
-
-def _span_head(manager: ModelManager, options: argparse.Namespace) -> str:
-    card = manager.use_head(asked_model(options), options.head)
-    if card.kind != "answer":
-        raise BadRequest(f"The head {card.name} classifies texts: use `classify`, or name a span head.")
-    return card.key
 
 
 def _watched(model: LanguageModel, method: SpanMethod, questions: list[Question]) -> list[AnswerPrediction]:
@@ -105,8 +111,10 @@ def _shown(options: argparse.Namespace, prediction: AnswerPrediction) -> dict[st
 
 
 def _many(options: argparse.Namespace, predictions: list[AnswerPrediction]) -> dict[str, Any]:
-    """All answers by their questions' ids, and what they come to."""
+    """All answers by their questions' ids, as they are scored, and what they come to."""
     metrics = answer_metrics(predictions, options.threshold)
+    threshold = deciding_threshold(predictions, options.threshold)
+    predictions = [prediction.at(threshold) for prediction in predictions]
     found: dict[str, Any] = {
         "predictions": {one.id: one.text for one in predictions},
         "null_scores": {one.id: one.null_score for one in predictions},

@@ -10,7 +10,7 @@ from typing import Any
 from workbench.console import Command, add_model_options, asked_model, note, rewritten, show_load
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask, ask_one
-from workbench.evals.exports import write_predictions
+from workbench.evals.exports import prepare_folder, write_predictions
 from workbench.evals.methods.head import MULTI_LABEL, HeadMethod
 from workbench.evals.methods.labels import (
     CALIBRATIONS,
@@ -53,13 +53,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def classify(options: argparse.Namespace) -> dict[str, Any]:
     """The label and every label's probability; of a file, for each row, with metrics where the labels are known."""
+    if options.head is not None:
+        _refuse_likelihood_options(options)
     asked = _likelihood(options) if options.head is None else None
     table = None if options.file is None else read_table(options.file, LOCAL)
+    if table is not None and options.out is not None:
+        prepare_folder(Path(options.out))
     heads_folder = read_settings().heads_folder
     with closing(ModelManager(offload_folder=options.offload_folder, heads_folder=heads_folder)) as manager:
         manager.load(asked_model(options), show_load)
         with manager.lease(asked_model(options)) as model:
-            card = None if options.head is None else manager.use_head(asked_model(options), options.head)
+            card = None
+            if options.head is not None:
+                card = manager.use_head(asked_model(options), options.head, "classify")
             separator = None
             if card is not None and card.problem == MULTI_LABEL:
                 separator = str(card.settings.get("separator", "|"))
@@ -77,18 +83,37 @@ def _likelihood(options: argparse.Namespace) -> LabelLikelihood:
     """The way to ask the language model, checked before any model is loaded."""
     if options.labels is None:
         raise BadRequest("Give --labels a,b,c to ask the language model, or --head NAME to ask a trained head.")
-    (labels,) = csv.reader([options.labels], skipinitialspace=True)
+    labels = _label_list(options.labels)
     shots: tuple[tuple[str, str], ...] = ()
     if options.shots is not None:
         table = read_table(options.shots, LOCAL)
         shots = tuple(zip(table.column("text"), table.column("label"), strict=True))
     return LabelLikelihood(
-        labels=tuple(labels),
+        labels=labels,
         template=options.template,
         shots=shots,
         normalization=options.normalization,
         calibration=options.calibration,
     )
+
+
+def _refuse_likelihood_options(options: argparse.Namespace) -> None:
+    """Refuses options that a trained head would leave unread."""
+    neutral = {"labels": None, "template": TEMPLATE, "shots": None, "normalization": "none", "calibration": "none"}
+    given = [f"--{name}" for name, value in neutral.items() if getattr(options, name) != value]
+    if given:
+        raise BadRequest(f"{', '.join(given)} is for the language model, and --head asks a trained head. Drop one.")
+
+
+def _label_list(text: str) -> tuple[str, ...]:
+    """The labels of one line of CSV."""
+    if "\n" in text or "\r" in text:
+        raise BadRequest("--labels holds a line break. Write the labels on one line with commas between them.")
+    try:
+        (labels,) = csv.reader([text], skipinitialspace=True)
+    except csv.Error as error:
+        raise BadRequest(f"--labels can't be read: {error}. Write them as a,b,c with quotes around commas.") from error
+    return tuple(labels)
 
 
 def _prepared(
@@ -101,7 +126,7 @@ def _prepared(
     if asked is not None:
         return asked.prepared(model, [example.text for example in examples], options.seed)
     if card is None or card.problem is None:
-        raise BadRequest(f"The head {options.head} answers questions: use `answer`, or name a classification head.")
+        raise BadRequest("Give --labels a,b,c to ask the language model, or --head NAME to ask a trained head.")
     return HeadMethod(card.key, card.labels, card.problem, options.threshold)
 
 

@@ -3,13 +3,16 @@
 import argparse
 import dataclasses
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 from workbench.console import Command, add_fields, add_json_option, fields_of, note, rewritten
 from workbench.errors import Cancelled
+from workbench.loading.head_card import HEAD_FILE
 from workbench.training.command import TrainRequest, train_lm
 from workbench.training.distribution import is_first_process
 from workbench.training.heads import FineTuneProgress, TrainAnswer, TrainClassify, Trained, train_head
+from workbench.training.state import STATE_FILE
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +54,7 @@ def _trained(options: argparse.Namespace, request: TrainClassify | TrainAnswer) 
     """The result of a run whose progress goes to standard error.
 
     Raises:
-        Cancelled: Ctrl-C; the best so far is kept, and the same command goes on.
+        Cancelled: Ctrl-C; the message says what is kept.
     """
     trained: Trained | None = None
     with closing(train_head(request)) as steps:
@@ -63,9 +66,7 @@ def _trained(options: argparse.Namespace, request: TrainClassify | TrainAnswer) 
                     trained = end.value
         except KeyboardInterrupt:
             steps.close()
-            raise Cancelled(
-                f"stopped; {request.out} keeps the best so far, and the same command goes on from here"
-            ) from None
+            raise Cancelled(f"stopped; {_kept(request.folder)}") from None
     if not options.json and is_first_process():
         figures = ", ".join(f"{name} {value:.4g}" for name, value in trained.metrics.items())
         print(f"{trained.folder}: {figures or 'no validation'}; {trained.seconds:.1f} s")
@@ -75,6 +76,13 @@ def _trained(options: argparse.Namespace, request: TrainClassify | TrainAnswer) 
         "seconds": trained.seconds,
         "card": {**dataclasses.asdict(trained.card), "folder": str(trained.folder)},
     }
+
+
+def _kept(folder: Path) -> str:
+    """What a stopped run left in its folder, and what the same command would do."""
+    head = "a head that can be used" if (folder / HEAD_FILE).is_file() else "no head yet"
+    then = "goes on from where it stopped" if (folder / STATE_FILE).is_file() else "starts from the beginning"
+    return f"{folder} holds {head}, and the same command {then}"
 
 
 def _show(progress: FineTuneProgress) -> None:

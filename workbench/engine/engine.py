@@ -117,6 +117,10 @@ class Engine:
             adapter.place(self.served.model)
         self.served.heads[name] = ServedHead(module, adapter)
 
+    def drop_head(self, name: str) -> None:
+        """Takes a head away from the jobs to come; its memory is free when the jobs under way with it have ended."""
+        self.served.heads.pop(name, None)
+
     def submit(self, job: Job) -> Handle:
         """Submits any job.
 

@@ -78,13 +78,13 @@ class ReadWork:
     def __init__(self, served: Served, job: Read, handle: Handle[Tensor]):
         served.check_tokens(job.tokens)
         served.check_room(len(job.tokens), 0)
-        if job.head is not None and job.head not in served.heads:
+        self._head = None if job.head is None else served.heads.get(job.head)
+        if job.head is not None and self._head is None:
             raise BadRequest(
                 f"This model has no head {job.head!r} in memory. Choose the head again: the model may have been loaded "
                 "anew since."
             )
         self._served, self._job, self.handle = served, job, handle
-        self._head = None if job.head is None else served.heads[job.head]
         self._prefill = Prefill(served, job.tokens)
         self._hidden: list[Tensor] = []
         self.slots = 0

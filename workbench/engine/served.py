@@ -54,7 +54,7 @@ class Served:
     known_tokens: int
     """Ids from here on have no token and are never drawn."""
     heads: dict[str, ServedHead] = field(default_factory=dict)
-    """By name. Heads are added from any thread and never taken away; jobs hold the one they began with."""
+    """By name. Heads are added and taken away from any thread; jobs hold the one they began with."""
 
     @property
     def context(self) -> int:

@@ -3,7 +3,7 @@
 from collections.abc import Generator, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from workbench.errors import BadRequest, Busy
+from workbench.errors import Busy, Cancelled, CannotLoad, NotEnoughMemory, WorkbenchError
 from workbench.text.requests import Classified, Classify, ExtractSpan, LogLikelihood, Scored, Spans
 
 Request = LogLikelihood | Classify | ExtractSpan
@@ -47,21 +47,24 @@ def ask(
     """Each example's prediction; an example that can't be served has an error in its place, and the others go on.
 
     Raises:
-        Busy: the model can take no requests now, which is no example's fault.
+        Busy, Cancelled, CannotLoad: what is no example's fault; but the memory may run out over one example alone.
     """
     for example in examples:
         try:
-            yield ask_one(model, method, example)
-        except Busy:
+            prediction = ask_one(model, method, example)
+        except (Busy, Cancelled):
             raise
-        except BadRequest as error:
-            yield method.failed(example, str(error))
+        except WorkbenchError as error:
+            if isinstance(error, CannotLoad) and not isinstance(error, NotEnoughMemory):
+                raise
+            prediction = method.failed(example, str(error))
+        yield prediction
 
 
 def ask_one(model: Answerer, method: Method[Example, Prediction], example: Example) -> Prediction:
     """The prediction for one example.
 
     Raises:
-        BadRequest: the example can't be served.
+        BadRequest: the example can't be served. NumericalFailure, NotEnoughMemory: it came to nothing.
     """
     return method.judge(example, model.answers(method.requests(example)))

@@ -7,14 +7,20 @@ hold every text as it is. File names are ours, never the user's.
 import csv
 import json
 import math
+import os
 import re
+import tempfile
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import Field, asdict, fields
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import pandas as pd
+
+from workbench.errors import BadRequest
+from workbench.json_values import json_value
 
 CSV_NAME, JSONL_NAME = "predictions.csv", "predictions.jsonl"
 _FORMULA_STARTS = frozenset("=+-@|%") | frozenset(
@@ -40,15 +46,51 @@ def frame(predictions: Sequence[Prediction]) -> pd.DataFrame:
 
 
 def write_predictions(predictions: Sequence[Prediction], folder: Path) -> tuple[Path, Path]:
-    """Writes both files into a folder, which is made if need be; gives the paths of the CSV and the JSON lines."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes both files into a folder, which is made if need be; gives the paths of the CSV and the JSON lines.
+
+    Each file is written whole or not at all: until it is, an earlier one stays as it was.
+
+    Raises:
+        BadRequest: the folder can't be made or written to.
+    """
+    prepare_folder(folder)
     table, lines = folder / CSV_NAME, folder / JSONL_NAME
-    write_csv(frame(predictions), table)
-    with lines.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream:
+    with _written_whole(table) as part:
+        write_csv(frame(predictions), part)
+    with (
+        _written_whole(lines) as part,
+        part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
+    ):
         # What UTF-8 can't hold, half of a surrogate pair, becomes the escape that JSON has for it.
         for one in predictions:
-            stream.write(json.dumps(_plain(asdict(one)), ensure_ascii=False) + "\n")
+            stream.write(json.dumps(json_value(asdict(one)), ensure_ascii=False) + "\n")
     return table, lines
+
+
+def prepare_folder(folder: Path) -> None:
+    """Makes a folder for predictions, to be called before they are computed.
+
+    Raises:
+        BadRequest: it can't be made, or nothing can be written to it.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):  # permissions alone do not tell whether a file can be made
+            pass
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadRequest(f"Predictions can't be written to {folder}: {reason}. Choose another folder.") from error
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """A file beside the path, which takes its place at the end, or goes if writing fails."""
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -82,19 +124,10 @@ def _flat(prediction: Prediction) -> dict[str, Any]:
         elif value is None or isinstance(value, (str, int, float)):
             row[field.name] = value
         else:
-            row[field.name] = json.dumps(_plain(asdict(prediction)[field.name]), ensure_ascii=False)
+            row[field.name] = json.dumps(json_value(asdict(prediction)[field.name]), ensure_ascii=False)
     return {_encodable(name): _encodable(value) if isinstance(value, str) else value for name, value in row.items()}
 
 
 def _encodable(text: str) -> str:
     """The text, with half of a surrogate pair, which UTF-8 can't hold, written as its escape."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-def _plain(value: Any) -> Any:
-    """The value with null for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,5 +1,6 @@
 """The devices that a model may be asked to lie on, and what each of them has free."""
 
+import gc
 from collections.abc import Mapping
 
 import torch
@@ -77,3 +78,10 @@ def device_named(device: Device) -> torch.device | str:
             f"device_map asks for {found}, and this machine has {count} CUDA devices. Choose cpu or auto instead."
         )
     return torch.device("cuda", found.index or 0) if found.type == "cuda" else torch.device("cpu")
+
+
+def give_back_memory() -> None:
+    """Frees what nobody holds any more, for other programs too."""
+    gc.collect()  # accelerate's hooks and modules point at each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

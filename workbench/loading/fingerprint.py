@@ -1,7 +1,9 @@
 """Which trunk is this? A short text that tells one set of trunk weights from another, whatever file holds them."""
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import torch
 
@@ -34,20 +36,55 @@ def trunk_fingerprint(folder: Path) -> str:
     return digest.hexdigest()
 
 
+Value = TypeVar("Value")
+
+
+class _Remembered(Generic[Value]):
+    """What was computed from files, for as long as they stay the same."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[tuple[int, ...], Value]] = {}
+
+    def of(self, path: Path, compute: Callable[[], Value]) -> Value:
+        status = path.stat()
+        stamp = (status.st_mtime_ns, status.st_size, status.st_ino)
+        earlier = self._known.get(path.resolve())
+        if earlier is None or earlier[0] != stamp:
+            earlier = stamp, compute()
+            self._known[path.resolve()] = earlier
+        return earlier[1]
+
+
 class Fingerprints:
     """Remembers the fingerprints of folders for as long as their weights stay the same files; for any thread."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[Path, int, int], str] = {}
+        self._known = _Remembered[str]()
 
     def of(self, folder: Path) -> str:
         """The fingerprint of a folder's trunk; see `trunk_fingerprint`."""
         _, weights = find_weights(folder)
-        status = weights.stat()
-        key = (weights.resolve(), status.st_mtime_ns, status.st_size)
-        if key not in self._known:
-            self._known[key] = trunk_fingerprint(folder)
-        return self._known[key]
+        return self._known.of(weights, lambda: trunk_fingerprint(folder))
+
+
+class FileDigests:
+    """Remembers the SHA-256 of files for as long as they stay the same; for any thread."""
+
+    def __init__(self) -> None:
+        self._known = _Remembered[bytes]()
+
+    def of(self, path: Path) -> bytes:
+        """The file's digest, 32 bytes.
+
+        Raises:
+            OSError: it can't be read.
+        """
+        return self._known.of(path, lambda: _digest(path))
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
 
 
 def _first_values(checkpoint: Checkpoint, info: TensorInfo) -> torch.Tensor:

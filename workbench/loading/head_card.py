@@ -80,6 +80,11 @@ class HeadCard:
         """The head's name in a published model: "score" or "qa_outputs"."""
         return "score" if self.kind == "classify" else "qa_outputs"
 
+    @property
+    def version(self) -> str:
+        """Name and digest, as "mood#1a2b3c": tells it from other heads of its name, without saying where it is."""
+        return f"{self.name}#{self.key.rpartition('#')[2]}"
+
     def _check_labels(self) -> None:
         if not isinstance(self.labels, tuple) or not all(isinstance(label, str) for label in self.labels):
             raise ValueError("labels must be a list of texts")

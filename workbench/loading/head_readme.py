@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from collections.abc import Iterator
 from typing import Any
 
 from workbench.loading.head_card import HEAD_FILE, HeadCard
@@ -18,13 +19,14 @@ WAYS = {
     "full": "the head and all weights of the trunk",
 }
 SHOWN_LABELS = 50
+MARKUP = re.compile(r"[\\`*_\[\]<>|#]")
 UNSAFE = re.compile(r"[\x00-\x1f\x7f\u2028\u2029\ud800-\udfff]")
 
 
 def readme(card: HeadCard) -> str:
     """The whole file."""
-    parts = [_front_matter(card), f"# {_text(card.name)}", _summary(card), _labels(card)]
-    parts += [_table("Result on the validation examples", "metric", _rounded(card.metrics))]
+    parts = [_front_matter(card), f"# {_literal(card.name)}", _summary(card), _labels(card)]
+    parts += [_table("Results", "metric", _rounded(card.metrics))]
     parts += [_table("Data", "what", card.data), _table("Settings", "setting", card.settings), _use(card)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -66,10 +68,8 @@ def _labels(card: HeadCard) -> str:
 
 
 def _table(title: str, column: str, values: dict[str, Any]) -> str:
-    if not values:
-        return ""
-    rows = [f"| {_text(name)} | {_text(value)} |" for name, value in values.items()]
-    return "\n".join([f"## {title}", "", f"| {column} | value |", "|---|---|", *rows])
+    rows = [f"| {_cell(_code(name))} | {_shown(value)} |" for name, value in _flat(values)]
+    return "\n".join([f"## {title}", "", f"| {column} | value |", "|---|---|", *rows]) if rows else ""
 
 
 def _use(card: HeadCard) -> str:
@@ -118,6 +118,23 @@ def _peft_use(card: HeadCard) -> list[str]:
     ]
 
 
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    """Names and values; those of an inner dictionary as `outer.inner`, and what is empty left out."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{name}.")
+        elif value not in (None, "", [], ()):
+            yield f"{before}{name}", value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_shown, value))
+    return _cell(_literal(str(value)))
+
+
 def _rounded(metrics: dict[str, float]) -> dict[str, Any]:
     return {name: f"{value:.4g}" if math.isfinite(value) else "not defined" for name, value in metrics.items()}
 
@@ -130,6 +147,11 @@ def _code(text: str) -> str:
     return f"{fence}{space}{clean}{space}{fence}"
 
 
-def _text(value: Any) -> str:
-    """A value in a heading or a table's cell, without any meaning of its own in Markdown or HTML."""
-    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", UNSAFE.sub(" ", str(value)))
+def _literal(text: str) -> str:
+    """As it is; as code where something in it would mean something in Markdown or HTML."""
+    return _code(text) if MARKUP.search(text) else UNSAFE.sub(" ", text)
+
+
+def _cell(text: str) -> str:
+    """Inline code in a table, where a bar would end the cell even inside the code."""
+    return text.replace("|", "\\|")

@@ -1,8 +1,6 @@
 """Trained heads: small folders beside a checkpoint, each with a card that tells which trunk it belongs to."""
 
 import hashlib
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -23,25 +21,30 @@ from workbench.loading.adapter_file import (
 )
 from workbench.loading.checkpoint import DOWNLOAD_AGAIN
 from workbench.loading.config_file import CONFIG
-from workbench.loading.fingerprint import trunk_fingerprint
+from workbench.loading.fingerprint import FileDigests, trunk_fingerprint
 from workbench.loading.formats.safetensors import SafetensorsCheckpoint
 from workbench.loading.head_card import HEAD_FILE, HeadCard, read_card_file, write_card
+from workbench.loading.head_folder import HEAD_WEIGHTS, WEIGHT_FILES, check_head_folder, replaced_whole
 from workbench.loading.head_readme import README, readme
 from workbench.loading.precision import read_float
 from workbench.loading.write import as_tensor_to_save, write_tensors
 
-__all__ = ["HeadCard", "SavedHead", "heads_in", "load_head", "read_card", "save_head", "trunk_fingerprint"]
+__all__ = [
+    "HeadCard",
+    "SavedHead",
+    "check_head_folder",
+    "heads_in",
+    "load_head",
+    "read_card",
+    "save_head",
+    "trunk_fingerprint",
+]
 
-HEAD_WEIGHTS = "head.safetensors"
-WEIGHT_FILES = (HEAD_WEIGHTS, ADAPTER_CONFIG, ADAPTER_WEIGHTS)
-FILES = (HEAD_FILE, README, *WEIGHT_FILES)
 OTHER_FOLDERS = {
     ADAPTER_CONFIG: "It is a PEFT adapter that does not tell its trunk and labels. ",
     CONFIG: "It is a whole checkpoint: choose it as the model itself. ",
 }
 """What a folder without head.json may be, by a file of it."""
-KEPT_PREFIX = "training-"
-"""How the files begin that a training run keeps in the same folder; saving a head leaves them there."""
 KEY_DIGITS = 16
 SHOWN_FINGERPRINT = 12
 AGAIN = "Copy the folder again from where it came, or train the head again."
@@ -66,7 +69,7 @@ def save_head(folder: Path, card: HeadCard, module: nn.Linear, adapter: Adapter 
     """
     weights = {f"{card.module_name}.{name}": value for name, value in module.state_dict().items()}
     _check_weights(card, module, [*weights.values(), *(adapter.parameters() if adapter is not None else [])])
-    with _replaced_whole(folder) as fresh:
+    with replaced_whole(folder) as fresh:
         if adapter is None:
             write_tensors(fresh / HEAD_WEIGHTS, [as_tensor_to_save(name, value) for name, value in weights.items()])
         else:
@@ -75,8 +78,11 @@ def save_head(folder: Path, card: HeadCard, module: nn.Linear, adapter: Adapter 
         write_card(fresh, card)
 
 
-def read_card(folder: Path) -> HeadCard:
+def read_card(folder: Path, digests: FileDigests | None = None) -> HeadCard:
     """A head's card, with its folder and its key.
+
+    Args:
+        digests: remembers those of the files; None computes them.
 
     Raises:
         BadRequest: the folder holds no head. BadCheckpoint: head.json is damaged.
@@ -89,17 +95,41 @@ def read_card(folder: Path) -> HeadCard:
         )
     with _naming(folder):
         card = read_card_file(folder)
-        return replace(card, folder=folder, key=_key(folder))
+        return replace(card, folder=folder, key=_key(folder, digests or FileDigests()))
 
 
-def load_head(folder: Path, config: GPTJConfig, fingerprint: str) -> SavedHead:
-    """A head with its weights, for the trunk of this configuration and fingerprint.
+def load_head(folder: Path, config: GPTJConfig, fingerprint: str, digests: FileDigests | None = None) -> SavedHead:
+    """A head with its weights, for the trunk of this configuration and fingerprint; its card is of these weights.
 
     Raises:
         BadRequest: there is no head, or it was trained on another trunk.
         BadCheckpoint: a file of it is missing or damaged, or does not fit.
     """
-    card = read_card(folder)
+    card = read_card(folder, digests)
+    with suppress(BadCheckpoint):  # a head that is trained anew meanwhile is of two trainings for a moment
+        head = _with_weights(card, folder, config, fingerprint)
+        if read_card(folder, digests).key == card.key:
+            return head
+    return _with_weights(read_card(folder, digests), folder, config, fingerprint)
+
+
+def heads_in(folder: Path, digests: FileDigests | None = None) -> list[HeadCard]:
+    """The cards of all heads in a folder's sub-folders, by the folders' names.
+
+    Hidden folders are left out, whole trained models, and damaged heads: who asks for one by its path is told why.
+    """
+    cards = []
+    try:
+        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []  # there is no such folder, or it may not be looked into
+    for path in paths:
+        with suppress(BadRequest, BadCheckpoint):
+            cards.append(read_card(path, digests))
+    return [card for card in cards if card.method != "full"]
+
+
+def _with_weights(card: HeadCard, folder: Path, config: GPTJConfig, fingerprint: str) -> SavedHead:
     if card.method == "full":
         raise BadRequest(f"{folder} is a whole trained model, not a head beside one: choose it as the model itself.")
     if card.trunk != fingerprint:
@@ -116,22 +146,6 @@ def load_head(folder: Path, config: GPTJConfig, fingerprint: str) -> SavedHead:
         else:
             weights, file = _read_weights(folder), HEAD_WEIGHTS
         return SavedHead(card, _module(card, config.n_embd, weights, file), adapter)
-
-
-def heads_in(folder: Path) -> list[HeadCard]:
-    """The cards of all heads in a folder's sub-folders, by the folders' names.
-
-    Hidden folders are left out, whole trained models, and damaged heads: who asks for one by its path is told why.
-    """
-    cards = []
-    try:
-        paths = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError:
-        return []  # there is no such folder, or it may not be looked into
-    for path in paths:
-        with suppress(BadRequest, BadCheckpoint):
-            cards.append(read_card(path))
-    return [card for card in cards if card.method != "full"]
 
 
 def _read_weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -163,54 +177,6 @@ def _check_weights(card: HeadCard, module: nn.Linear, tensors: list[torch.Tensor
 
 
 @contextmanager
-def _replaced_whole(folder: Path) -> Iterator[Path]:
-    """An empty folder to write into, which takes this one's place when the context ends well."""
-    fresh, old = (folder.with_name(f".{folder.name}.{end}") for end in ("part", "old"))
-    if old.is_dir() and not folder.exists():
-        old.rename(folder)  # a kill came between the two renames below
-    _refuse_foreign(folder)
-    shutil.rmtree(old, ignore_errors=True)
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
-        yield fresh
-        if folder.exists():
-            _keep_training(folder, fresh)
-            folder.rename(old)
-        fresh.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
-def _keep_training(folder: Path, fresh: Path) -> None:
-    """Takes a training run's own files along."""
-    for path in folder.glob(KEPT_PREFIX + "*"):
-        try:
-            os.link(path, fresh / path.name)  # the same file under both names: a log that is open goes on
-        except OSError:
-            shutil.copy2(path, fresh / path.name)  # a file system without such links
-
-
-def _refuse_foreign(folder: Path) -> None:
-    """Raises BadRequest unless the folder is new, or holds nothing but a head and its training."""
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise BadRequest(f"{folder} is not a folder of its own. Choose a new folder for the head.")
-    paths = sorted(folder.iterdir()) if folder.exists() else []
-    names = [path.name for path in paths]
-    foreign = [
-        path.name
-        for path in paths
-        if path.is_dir() or (path.name not in FILES and not path.name.startswith(KEPT_PREFIX))
-    ]
-    if foreign or (HEAD_FILE not in names and any(name in FILES for name in names)):
-        raise BadRequest(
-            f"{folder} holds other files ({', '.join(foreign or names)[:200]}), and a head would replace them. "
-            "Choose a new folder."
-        )
-
-
-@contextmanager
 def _naming(folder: Path) -> Iterator[None]:
     """Errors inside tell which head's file it is, and what to do about a head."""
     try:
@@ -220,15 +186,14 @@ def _naming(folder: Path) -> Iterator[None]:
         raise BadCheckpoint(f"{folder.name}/{error.file}", error.reason, hint) from error
 
 
-def _key(folder: Path) -> str:
+def _key(folder: Path, digests: FileDigests) -> str:
     """The folder, and a digest of what the head is made of."""
     digest = hashlib.sha256()
     for name in (HEAD_FILE, *WEIGHT_FILES):
         path = folder / name
         if path.is_file():
             try:
-                with path.open("rb") as file:
-                    digest.update(name.encode() + hashlib.file_digest(file, "sha256").digest())
+                digest.update(name.encode() + digests.of(path))
             except OSError as error:
                 raise BadCheckpoint(name, f"it can't be read ({error.strerror or error})") from error
     return f"{folder.resolve()}#{digest.hexdigest()[:KEY_DIGITS]}"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from workbench.errors import BadRequest
 from workbench.loading.config_file import read_config
-from workbench.loading.fingerprint import Fingerprints
+from workbench.loading.fingerprint import FileDigests, Fingerprints
 from workbench.loading.heads import HeadCard, SavedHead, heads_in, load_head, read_card
 from workbench.loading.own_head import own_card
 from workbench.loading.source import holds_weights
@@ -14,6 +14,7 @@ from workbench.loading.spec import Found
 BESIDE = "heads"
 """The folder of heads in a checkpoint's own folder."""
 SHOWN = 20
+DOES = {"classify": "classifies texts", "answer": "answers questions"}
 
 
 class Shelf:
@@ -24,7 +25,7 @@ class Shelf:
     """
 
     def __init__(self, folder: Path | None):
-        self._folder, self._fingerprints = folder, Fingerprints()
+        self._folder, self._fingerprints, self._digests = folder, Fingerprints(), FileDigests()
 
     def own(self, found: Found) -> HeadCard | None:
         """The head of a checkpoint that is a classifier or a span reader itself."""
@@ -37,30 +38,46 @@ class Shelf:
         if not holds_weights(found.folder):
             return []
         own, fingerprint = self.own(found), self._fingerprints.of(found.folder)
-        kept = [card for folder in self._folders(found) for card in heads_in(folder)]
+        kept = [card for folder in self._folders(found) for card in heads_in(folder, self._digests)]
         return ([own] if own is not None else []) + [card for card in kept if card.trunk == fingerprint]
 
-    def choose(self, found: Found, name_or_folder: str) -> HeadCard:
-        """The head that is meant: by key, by name, by its folder's name, or by the path of its folder.
+    def choose(self, found: Found, name_or_folder: str, kind: str | None = None) -> HeadCard:
+        """The head that is meant: by key or version, by name, by its folder's name, or by the path of its folder.
+
+        Args:
+            kind: "classify" or "answer", which heads of another kind are not; None: either.
 
         Raises:
-            BadRequest: there is none; the message lists those there are.
+            BadRequest: there is none, or several, and the message lists them; or it is of the other kind.
         """
         cards = self.cards(found)
-        for card in cards:
-            if name_or_folder in (card.key, card.name):
-                return card
-        # By folder also one of another trunk is found, for `load` to say so.
+        wanted = [card for card in cards if kind in (None, card.kind)]
+        meant = [card for card in wanted if name_or_folder in (card.key, card.version)]
+        meant = meant or [card for card in wanted if card.name == name_or_folder]
+        if len({card.version for card in meant}) > 1:
+            several = ", ".join(f"{card.folder} ({card.version})" for card in meant[:SHOWN])
+            raise BadRequest(f"Several heads are called {name_or_folder[:200]!r}: {several}. Give its folder.")
+        card = meant[0] if meant else self._in_folder(found, name_or_folder)
+        # One of another kind is told as such, rather than as missing.
+        card = card or next((card for card in cards if card.name == name_or_folder), None)
+        if card is None:
+            raise _no_such_head(name_or_folder, wanted)
+        if kind not in (None, card.kind):
+            raise BadRequest(f"The head {card.name!r} {DOES[card.kind]}. Choose another head: one that {DOES[kind]}.")
+        return card
+
+    def load(self, found: Found, card: HeadCard) -> SavedHead:
+        """A head's weights, with the card they belong to: another one if it was trained anew since; see `load_head`."""
+        folder = card.folder or found.folder
+        return load_head(folder, read_config(found.folder), self._fingerprints.of(found.folder), self._digests)
+
+    def _in_folder(self, found: Found, name_or_folder: str) -> HeadCard | None:
+        """Also one of another trunk, for `load` to say so."""
         shelved = [folder / name_or_folder for folder in self._folders(found)]
         for path in [*shelved, Path(name_or_folder)]:
             if name_or_folder and _is_folder(path):
-                return read_card(path)
-        raise _no_such_head(name_or_folder, cards)
-
-    def load(self, found: Found, card: HeadCard) -> SavedHead:
-        """A head's weights; see `load_head`."""
-        folder = card.folder or found.folder
-        return load_head(folder, read_config(found.folder), self._fingerprints.of(found.folder))
+                return read_card(path, self._digests)
+        return None
 
     def _folders(self, found: Found) -> list[Path]:
         return [found.folder / BESIDE, *([] if self._folder is None else [self._folder])]

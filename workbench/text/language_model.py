@@ -29,6 +29,8 @@ from workbench.text.streaming import TextStream
 from workbench.text.tokenizer import Tokenizer
 
 HEARTBEAT_SECONDS = 0.25
+KEPT_TRAININGS = 2
+"""Of the head in one folder."""
 
 
 class LanguageModel:
@@ -47,9 +49,19 @@ class LanguageModel:
         """The heads that share the trunk in memory, by the key that requests call them by."""
 
     def add_head(self, head: SavedHead) -> None:
-        """Puts a head beside the others; it must be of this trunk."""
-        self.engine.add_head(head.card.key, head.module, head.adapter)
-        self.heads[head.card.key] = head.card
+        """Puts a head beside the others; it must be of this trunk.
+
+        Of a head that is trained again and again the newest two stay: a long list of requests under way may still ask
+        the one before.
+        """
+        card = head.card
+        self.engine.add_head(card.key, head.module, head.adapter)
+        self.heads[card.key] = card
+        folder = card.key.rpartition("#")[0]
+        trainings = [key for key in list(self.heads) if folder and key.rpartition("#")[0] == folder]
+        for key in trainings[:-KEPT_TRAININGS]:
+            self.heads.pop(key, None)
+            self.engine.drop_head(key)
 
     @property
     def context_tokens(self) -> int:

@@ -14,6 +14,8 @@ from workbench.text.tokenizer import Tokenizer
 AnyJob = TypeVar("AnyJob", bound=Job)
 IN_FLIGHT = 8
 """Jobs handed to the engine at a time: each holds the keys and values of its text."""
+SMALLEST_SETTINGS = {"window_tokens": 8, "doc_stride": 0, "max_answer_tokens": 1}
+"""Of ExtractSpan, those that a span head was trained with."""
 ASKED_WITH = {"classify": "a classification", "answer": "a question about a passage"}
 
 
@@ -73,28 +75,66 @@ def classify(
 ) -> list[Classified]:
     """What the heads say of each text, by its last token: one text at a time, so nothing is padded.
 
+    A head that was trained on the beginnings of texts reads as many tokens as it did then.
+
     Raises:
-        BadRequest: an empty text, a head that is not there or that answers questions. TooLong: beyond the context.
+        BadRequest: an empty text, a head that is not there or that answers questions.
+        TooLong: beyond the context, where the head's training says nothing of long texts.
     """
-    jobs = []
+    jobs, unseen = [], []
     for request in requests:
         check_kind(heads, request.head, "classify")
-        jobs.append(Read(text_tokens(tokenizer, request.text, engine.served.context), request.head, last_only=True))
-    results = in_order(engine.read, jobs)
-    return [Classified(tuple(logits[0].tolist()), len(job.tokens)) for job, logits in zip(jobs, results, strict=True)]
+        most = most_tokens(heads.get(request.head))
+        tokens, left = text_tokens(tokenizer, request.text, engine.served.context, most)
+        jobs.append(Read(tokens, request.head, last_only=True))
+        unseen.append(left)
+    results = zip(jobs, unseen, in_order(engine.read, jobs), strict=True)
+    return [Classified(tuple(logits[0].tolist()), len(job.tokens), left) for job, left, logits in results]
 
 
-def text_tokens(tokenizer: Tokenizer, text: str, context_tokens: int) -> tuple[int, ...]:
-    """A text as a head reads it, in training as in use: its own tokens and nothing around them."""
+def text_tokens(
+    tokenizer: Tokenizer, text: str, context_tokens: int, most: int | None = None
+) -> tuple[tuple[int, ...], int]:
+    """A text's own tokens as a head reads them, nothing around them, and how many of its end are left out.
+
+    Args:
+        most: a longer text loses its end; None: it keeps all its tokens.
+
+    Raises:
+        BadRequest: the text is empty. TooLong: all its tokens are wanted, and exceed the context.
+    """
     tokens = tuple(tokenizer.encode(text))
     if not tokens:
         raise BadRequest("The text is empty: there is nothing to classify.")
+    if most is not None:
+        kept = tokens[: min(most, context_tokens)]
+        return kept, len(tokens) - len(kept)
     if len(tokens) > context_tokens:
         raise TooLong(
             f"The text has {len(tokens):,} tokens; the model's context is {context_tokens:,}. "
             f"Shorten it by {len(tokens) - context_tokens:,} tokens."
         )
-    return tokens
+    return tokens, 0
+
+
+def most_tokens(card: HeadCard | None) -> int | None:
+    """How many tokens of a text a classification head was trained to read; None: its card does not say."""
+    return None if card is None else _whole(card.data.get("max_tokens"), 1)
+
+
+def trained_windows(card: HeadCard) -> dict[str, int]:
+    """How a span head was trained to read a passage, by the names of ExtractSpan's fields; what is not known is absent.
+
+    The data's figures go before the settings: a window is cut to the model's context.
+    """
+    told = {**card.settings, **card.data}
+    found = {name: _whole(told.get(name), least) for name, least in SMALLEST_SETTINGS.items()}
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _whole(value: object, least: int) -> int | None:
+    """The value where it is a whole number of a size that makes sense: a card may hold anything."""
+    return value if isinstance(value, int) and not isinstance(value, bool) and value >= least else None
 
 
 def check_kind(heads: Mapping[str, HeadCard], key: str, kind: str) -> None:

@@ -115,9 +115,11 @@ class ExtractSpan:
             check_text(name, getattr(self, name))
         for text in (text for shot in self.shots for text in shot):
             check_text("A text of an example", text)
-        for name in ("question", "context", "unanswerable"):
+        named = {"question": "question", "context": "passage", "unanswerable": "text for no answer"}
+        for name, called in named.items():
             if not getattr(self, name).strip():
-                raise BadRequest(f"The {name} is empty. Extractive question answering needs a question and a passage.")
+                needs = "Extractive question answering needs a question and a passage."
+                raise BadRequest(f"The {called} is empty. {needs}")
         check_whole("n_best", self.n_best, 1, 1000)
         check_whole("max_answer_tokens", self.max_answer_tokens, 1, 1000)
         check_whole("window_tokens", self.window_tokens, 8, 2**20)
@@ -169,7 +171,9 @@ class Classified:
     logits: tuple[float, ...]
     """One a label, in the head's order; a regression head has one alone, its number."""
     tokens: int
-    """Of the text."""
+    """That were read."""
+    unseen_tokens: int = 0
+    """At the end of the text, beyond what the head was trained to read."""
 
 
 @dataclass(frozen=True)

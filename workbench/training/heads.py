@@ -19,7 +19,7 @@ from workbench.training.features import cached_features, last_token_features
 from workbench.training.finetune import FineTune
 from workbench.training.head_request import TrainAnswer, TrainClassify, TrainHead
 from workbench.training.network import HeadNetwork, fresh_head, seeded
-from workbench.training.outcome import Base, Result, Trained, check_folder, forget_state, save_outcome
+from workbench.training.outcome import STOPPED, Base, Result, Trained, check_folder, forget_state, save_outcome
 from workbench.training.plan import plan_task
 from workbench.training.probe import Fitted, fit
 from workbench.training.progress import FineTuneProgress
@@ -141,7 +141,7 @@ def _names(request: TrainHead, base: Base, task: Task) -> str:
 def _keep(request: TrainHead, base: Base, task: Task, result: Result, processes: Processes) -> Trained:
     """Writes the result, in the first process; the others wait."""
     told = {name: value for name, value in dataclasses.asdict(request).items() if name not in TOLD_ELSEWHERE}
-    stopped = {} if result.stopped_at is None else {"stopped": f"at step {result.stopped_at}, before the end"}
+    stopped = {} if result.stopped_at is None else {STOPPED: f"at step {result.stopped_at}, before the end"}
     card = HeadCard(
         name=request.folder.name, kind=task.kind, labels=task.labels, problem=task.problem, method=request.method,
         trunk=base.fingerprint, trunk_name=base.name, precision=_precision(request, base),

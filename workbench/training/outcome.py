@@ -12,7 +12,8 @@ from workbench.errors import BadRequest
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.lora import Adapter
 from workbench.loading.config_file import CONFIG, empty_model
-from workbench.loading.head_card import HEAD_FILE, HeadCard, write_card
+from workbench.loading.head_card import HEAD_FILE, HeadCard, read_card_file, write_card
+from workbench.loading.head_folder import check_head_folder, check_place
 from workbench.loading.head_readme import README, readme
 from workbench.loading.heads import save_head, trunk_fingerprint
 from workbench.loading.load import save_pretrained
@@ -20,6 +21,8 @@ from workbench.published import GPTJForQuestionAnswering, GPTJForSequenceClassif
 from workbench.text.tokenizer import Tokenizer
 from workbench.training.state import BEST_FILE, STATE_FILE
 
+STOPPED = "stopped"
+"""Among a card's settings: at which step somebody stopped the run."""
 TRUNK, HEAD, ADAPTER = "trunk.", "head.", "adapter."
 """How the names of a network's weights begin."""
 
@@ -64,23 +67,38 @@ class Base:
 
 
 def check_folder(folder: Path, method: str) -> None:
-    """Refuses a folder in which something would be lost, before anything is computed.
+    """Refuses a folder that the result can't be written to, or in which something would be lost.
 
     Raises:
-        BadRequest: it holds files that no training run wrote, or a result of another kind.
+        BadRequest: see `check_head_folder`; or it holds a result of another kind.
     """
-    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
-        raise BadRequest(f"{folder} is no folder of its own. Choose a new folder for the head.")
-    names = sorted(path.name for path in folder.iterdir()) if folder.is_dir() else []
-    foreign = [name for name in names if not name.startswith("training-")]
-    if not foreign:
+    check_place(folder)
+    full, holds_head = method == "full", (folder / HEAD_FILE).exists()
+    # A whole model is written file by file, and a kill amid that leaves its training's state beside some of them.
+    if (holds_head and (folder / CONFIG).exists()) or (full and (folder / STATE_FILE).exists()):
+        if not full:
+            raise BadRequest(f"{folder} holds a whole fine-tuned model, and method {method} writes a head alone. "
+                             "Choose a new folder.")  # fmt: skip
+        return _check_unfinished(folder, method)
+    check_head_folder(folder)
+    if full and holds_head:
+        raise BadRequest(f"{folder} holds a head, and method {method} writes a whole model. Choose a new folder.")
+    _check_unfinished(folder, method)
+
+
+def _check_unfinished(folder: Path, method: str) -> None:
+    """Refuses to train over what is finished, or over what another method has begun."""
+    if not (folder / HEAD_FILE).exists():
         return
-    if HEAD_FILE not in foreign:
-        raise BadRequest(f"{folder} holds other files ({foreign[0]}), which a training run did not write. "
-                         "Choose a new folder.")  # fmt: skip
-    if (CONFIG in foreign) != (method == "full"):
-        held = "a whole fine-tuned model" if CONFIG in foreign else "a head"
-        raise BadRequest(f"{folder} holds {held}, and method {method} writes something else. Choose a new folder.")
+    begun = read_card_file(folder)
+    # A stopped probe leaves no state, but says in its card that it was stopped.
+    if not (folder / STATE_FILE).exists() and STOPPED not in begun.settings:
+        raise BadRequest(f"{folder} holds a finished result, which training would replace. "
+                         "Choose a new name, or delete it first.")  # fmt: skip
+    if begun.method != method:
+        raise BadRequest(f"{folder} holds a training with method {begun.method} that was stopped, and method {method} "
+                         f"would replace it. Go on with {begun.method}, or choose a new name.")  # fmt: skip
+
 
 
 def save_outcome(base: Base, card: HeadCard, learned: Mapping[str, Tensor], adapter: Adapter | None,

@@ -2,8 +2,9 @@
 
 import math
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ import gradio as gr
 
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask
-from workbench.evals.methods.spans import AnswerPrediction, SpanMethod
-from workbench.evals.squad_files import read_questions
+from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, deciding_threshold
+from workbench.evals.squad_files import Question, read_questions
 from workbench.manager import ModelSpec
 from workbench.text.requests import Spans
 from workbench.ui.answer_request import THRESHOLD, checked_settings
@@ -60,6 +61,8 @@ class BatchView:
     table: gr.Dataframe
     one: gr.HTML
     downloads: tuple[gr.DownloadButton, ...]
+    uploaded: gr.State
+    """The file's questions, read when it was uploaded; None without a file."""
     answered: gr.State
 
     def buttons(self, running: bool) -> Updates:
@@ -93,8 +96,9 @@ def batch_view() -> BatchView:
         downloads = tuple(gr.DownloadButton(label, visible=False, size="sm", min_width=120) for label in _DOWNLOADS)
     with gr.Column(elem_id="answer-one-box"):
         one = answer_view("answer-one")
+    uploaded = gr.State(None, time_to_live=3600)
     answered = gr.State(None, time_to_live=3600, delete_callback=_forgotten)
-    return BatchView(file, run, stop, message, figures, curve, best, table, one, downloads, answered)
+    return BatchView(file, run, stop, message, figures, curve, best, table, one, downloads, uploaded, answered)
 
 
 def _box(name: str) -> gr.HTML:
@@ -115,14 +119,21 @@ def connect(page: Page, view: BatchView, settings: Ask) -> None:
         yield from told(_run(page, view, settings, values), view.notice)
         yield view.buttons(False)
 
-    def stopped(answered: Answered | None, threshold: float) -> Updates:
-        return {view.notice: notice("plain", "Stopped", "What was answered so far is kept below.")} | settled(
-            view, answered, threshold
-        )
+    # Not a cancelled event: Gradio sends the last progress of one once more, over what Stop says.
+    def stop(answered: Answered | None) -> Updates:
+        if answered is not None:
+            answered.stop.set()
+        return {view.stop: gr.Button(interactive=False)}
 
-    inputs = {view.file, view.answered} | settings.inputs()
-    asking = view.run.click(run, inputs, [*view.outputs(), page.status], concurrency_limit=None, **quiet)
-    view.stop.click(stopped, decided, view.outputs(), cancels=[asking], **quiet)
+    def upload(path: str | None) -> Iterator[Updates]:
+        yield {view.notice: "", view.uploaded: None}
+        yield from told(_read(page.bench, view, path), view.notice, "The file can't be used")
+
+    view.file.upload(upload, view.file, [view.notice, view.uploaded], **quiet)
+    view.file.clear(lambda: ("", None), None, [view.notice, view.uploaded], **quiet)
+    inputs = {view.uploaded, view.answered} | settings.inputs()
+    view.run.click(run, inputs, [*view.outputs(), page.status], concurrency_limit=None, **quiet)
+    view.stop.click(stop, view.answered, [view.stop], concurrency_limit=None, **quiet)
     settings.threshold.change(
         lambda answered, threshold: redecided(view, answered, threshold), decided, view.outputs(),
         trigger_mode="always_last", **quiet,
@@ -132,22 +143,46 @@ def connect(page: Page, view: BatchView, settings: Ask) -> None:
     view.table.select(_looked_at, decided, view.one, **quiet)
 
 
+def _read(bench: Bench, view: BatchView, path: str | None) -> Iterator[Updates]:
+    """Reads the file as soon as it is here, and tells what it holds."""
+    questions = read_upload(bench, path, read_questions)
+    yield {view.uploaded: questions, view.notice: notice("good", "The file is read", file_words(questions))}
+
+
+def file_words(questions: Sequence[Question]) -> str:
+    """How many questions a file holds, and for how many the right answer is known."""
+    impossible = sum(question.is_impossible is True for question in questions)
+    unknown = sum(question.is_impossible is None for question in questions)
+    parts = [(len(questions) - impossible - unknown, "with an answer"), (impossible, "that can't be answered"),
+             (unknown, "without a right answer, which are not measured")]  # fmt: skip
+    told_of = ", ".join(f"{count:,} {words}" for count, words in parts if count)
+    return f"{len(questions):,} questions: {told_of}. Press Answer all."
+
+
+def stopped_words(answered: Answered) -> str:
+    """What is kept of a run that was stopped."""
+    if not answered.predictions:
+        return "Stopped before the first answer."
+    return f"Stopped: {len(answered.predictions):,} of {len(answered.questions):,} questions are kept below."
+
+
 def _run(page: Page, view: BatchView, settings: Ask, values: Updates) -> Iterator[Updates]:
     """Asks every question of the file; the table grows meanwhile."""
     threshold, named = values[settings.threshold], checked_settings(settings.settings(values))
     spec = page.bench.spec_named(values[settings.model])
-    card = picked_head(page.bench, spec, "answer", values[settings.method])
-    name = None if card is None else card.name
+    name = values[settings.method] or None
+    picked_head(page.bench, spec, "answer", name)
+    if not values[view.uploaded]:
+        raise BadRequest("There are no questions. Upload a file of them first.")
     _forgotten(values[view.answered])
-    if not values[view.file]:
-        raise BadRequest("There is no file of questions. Upload one first.")
-    answered = Answered(read_upload(page.bench, values[view.file], read_questions))
+    answered = Answered(values[view.uploaded])
     empty: Updates = {part: gr.DownloadButton(visible=False) for part in view.downloads}
     empty |= {view.notice: "", view.figures: "", view.curve: "", view.one: "", view.best: gr.Button(visible=False)}
     yield empty | view.buttons(True) | {view.answered: answered}
-    yield from made_ready(page, view.notice, spec)
+    yield from takewhile(lambda _: not answered.stop.is_set(), made_ready(page, view.notice, spec))
     yield from _asked(page.bench, view, answered, spec, SpanMethod(threshold=threshold, **named), name)
-    yield {view.notice: ""} | settled(view, answered, threshold)
+    message = notice("plain", stopped_words(answered)) if answered.stop.is_set() else ""
+    yield settled(view, answered, threshold) | {view.notice: message}
 
 
 def _asked(
@@ -157,14 +192,16 @@ def _asked(
 
     def work() -> Generator[AnswerPrediction, None, None]:
         with bench.manager.lease(spec) as model:
-            key = None if head is None else bench.manager.use_head(spec, head).key
+            key = None if head is None else bench.manager.use_head(spec, head, "answer").key
             yield from ask(model, replace(method, head=key), answered.questions)
 
     began, drawn_at, total = time.monotonic(), -TABLE_SECONDS, len(answered.questions)
-    for news in followed(work):
+    for news in followed(work, answered.stop):
         answered.predictions += news
         done, seconds = len(answered.predictions), time.monotonic() - began
         left = f", about {seconds_text(seconds / done * (total - done))} left" if done else ""
+        if answered.stop.is_set():
+            left = ", stopping after the one that is asked"
         update: Updates = {view.notice: progress_bar(f"{done:,} of {total:,} questions{left}", done / total)}
         if news and time.monotonic() - drawn_at >= TABLE_SECONDS:
             drawn_at = time.monotonic()
@@ -219,5 +256,6 @@ def _looked_at(event: gr.SelectData, answered: Answered | None, threshold: float
     if answered is None or not 0 <= number < len(answered.predictions):
         return ""
     question, prediction = answered.questions[number], answered.predictions[number]
+    decided = deciding_threshold(answered.predictions, threshold)
     spans = Spans(prediction.n_best, prediction.null_score or 0.0, prediction.windows)
-    return answer_text(question.question, question.context, threshold, spans)
+    return answer_text(question.question, question.context, decided, spans)

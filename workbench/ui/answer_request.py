@@ -20,8 +20,13 @@ WINDOWS = (
 THRESHOLD = Knob(
     "threshold", "No-answer threshold",
     "No answer is given where the null score exceeds the best answer's by more than this. It decides at once, "
-    "without asking the model again.", 0, -50, 50, 0.1,
+    "without asking the model again.", 0, -60, 30, 0.1,
 )  # fmt: skip
+THRESHOLD_BY_LIKELIHOOD = (
+    f"{THRESHOLD.info} By likelihood, null minus best often lies between −30 and −10: move the threshold there to get "
+    "“no answer”."
+)
+"""What the threshold's slider says for the language model, whose scores are log-probabilities."""
 _SETTINGS = {field.name for field in fields(ExtractSpan)} - {"question", "context", "head"}
 
 

@@ -4,13 +4,14 @@ import json
 import math
 import shutil
 import tempfile
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
 from workbench.evals.exports import write_predictions
-from workbench.evals.methods.spans import AnswerPrediction, answer_metrics
+from workbench.evals.methods.spans import AnswerPrediction, answer_metrics, deciding_threshold
 from workbench.evals.metrics.squad import squad_v2
 from workbench.evals.squad_files import Question
 from workbench.ui.curves import curves_markup
@@ -34,6 +35,8 @@ class Answered:
     predictions: list[AnswerPrediction] = field(default_factory=list)
     folder: Path | None = None
     """Where the files to take away lie."""
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set by Stop: the run ends after the question that it is at."""
 
     def forget(self) -> None:
         """Deletes the files."""
@@ -43,8 +46,8 @@ class Answered:
 
 
 def answer_rows(predictions: Sequence[AnswerPrediction], threshold: float) -> list[list[str]]:
-    """The table's rows, as texts."""
-    shown = predictions[:ROWS_SHOWN]
+    """The table's rows, as texts; the answers are those that are scored."""
+    threshold, shown = deciding_threshold(predictions, threshold), predictions[:ROWS_SHOWN]
     return [[str(number), *_row(prediction.at(threshold))] for number, prediction in enumerate(shown, start=1)]
 
 
@@ -58,7 +61,9 @@ def _row(prediction: AnswerPrediction) -> list[str]:
 
 
 def _scores(prediction: AnswerPrediction) -> tuple[float, float]:
-    """Exact match and F1 of a prediction's text alone, in percent, by the rules of SQuAD 2.0."""
+    """Exact match and F1 of a prediction's text alone, in percent, by the rules of SQuAD 2.0; 0 for an error."""
+    if prediction.error is not None:
+        return 0.0, 0.0
     references = {prediction.id: () if prediction.is_impossible else prediction.gold}
     figures = squad_v2({prediction.id: prediction.text}, None, references, math.inf)
     return figures["exact"], figures["f1"]
@@ -67,11 +72,14 @@ def _scores(prediction: AnswerPrediction) -> tuple[float, float]:
 def figures_markup(predictions: Sequence[AnswerPrediction], threshold: float, total: int) -> str:
     """How many were answered, and how well where the right answers are known."""
     metrics = answer_metrics(predictions, threshold)
-    silent = sum(not prediction.at(threshold).text for prediction in predictions)
+    decided = deciding_threshold(predictions, threshold)
+    silent = sum(not prediction.at(decided).text for prediction in predictions)
     cells = [("Questions", f"{len(predictions):,} of {total:,}"), ("No answer given", f"{silent:,}")]
     for name, label in _FIGURES.items():
         if name in metrics:
             cells.append((label, f"{metrics[name]:.2f}"))
+    if "errors" in metrics:
+        cells.append(("Not asked, scored 0", f"{metrics['errors']:,}"))
     rule = ""
     if metrics:
         version = "2.0" if "exact" in metrics else "1.1: the best span counts, whatever the threshold"
@@ -107,7 +115,10 @@ def _decisions(predictions: Sequence[AnswerPrediction]) -> list[tuple[float, flo
     known = [prediction for prediction in predictions if prediction.is_impossible is not None]
     if not any(prediction.is_impossible for prediction in known):
         return []
-    return [(one.null_difference, *_scores(one.at(math.inf)), 100.0 * bool(one.is_impossible)) for one in known]
+    return [
+        (one.null_difference, *_scores(one.at(math.inf)), 100.0 * bool(one.is_impossible and one.error is None))
+        for one in known
+    ]
 
 
 def threshold_curve(predictions: Sequence[AnswerPrediction], threshold: float) -> str:
@@ -125,7 +136,7 @@ def threshold_curve(predictions: Sequence[AnswerPrediction], threshold: float) -
 
 
 def write_answers(answered: Answered, threshold: float, cache: Path) -> list[Path]:
-    """Writes the answers at a threshold as SQuAD's {id: text}, CSV and JSON lines; earlier files are deleted.
+    """Writes the answers as they are scored: SQuAD's {id: text}, CSV and JSON lines; earlier files are deleted.
 
     Args:
         cache: where the page may serve files from; they go into a folder of their own there.
@@ -133,6 +144,7 @@ def write_answers(answered: Answered, threshold: float, cache: Path) -> list[Pat
     answered.forget()
     cache.mkdir(parents=True, exist_ok=True)
     answered.folder = Path(tempfile.mkdtemp(prefix="answers-", dir=cache))
+    threshold = deciding_threshold(answered.predictions, threshold)
     decided = [prediction.at(threshold) for prediction in answered.predictions]
     squad = answered.folder / "predictions.json"
     texts = {prediction.id: prediction.text for prediction in decided}

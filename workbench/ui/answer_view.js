@@ -17,7 +17,8 @@ const spans = () => shown.n_best || [];
 const piece = (span) => characters.slice(span[0], span[1]).join("");
 const number = (value) => (Number.isFinite(value) ? value.toFixed(2).replace("-", "\u2212") : "\u2013");
 const difference = () => (spans().length ? (shown.null_score ?? -Infinity) - spans()[0][2] : Infinity);
-const answers = () => spans().length > 0 && !(difference() > shown.threshold);
+// Without a threshold the best span is the answer, whatever the null score.
+const answers = () => spans().length > 0 && !(difference() > (shown.threshold ?? Infinity));
 
 function percent(probability) {
   const value = 100 * probability;
@@ -87,9 +88,10 @@ function drawTable() {
     }
     name.append(button);
     const p = make("td", "p");
-    const bar = make("i");
-    bar.style.width = Math.max(1, 100 * row.p) + "%";
-    p.append(bar, make("span", "", percent(row.p)));
+    const share = make("span", "share");
+    share.append(make("i"));
+    share.firstChild.style.width = 100 * row.p + "%";
+    p.append(percent(row.p), share);
     line.append(name, p, make("td", "", number(row.score)), make("td", "at", row.at));
     body.append(line);
   }
@@ -107,7 +109,7 @@ function drawVerdict() {
 
 function drawScale() {
   const scale = find(".found-scale");
-  scale.hidden = !spans().length;
+  scale.hidden = !spans().length || shown.threshold === null;
   if (scale.hidden) return;
   const reach = 1.25 * Math.max(1, Math.abs(difference()), Math.abs(shown.threshold));
   const place = (value) => 50 + (50 * value) / reach + "%";

@@ -48,7 +48,8 @@ _FRAME = """
 AT_THRESHOLD = """
 (threshold, value) => {
   if (!value) return value;
-  return JSON.stringify({ ...JSON.parse(value), threshold });
+  const shown = JSON.parse(value);
+  return shown.threshold === null ? value : JSON.stringify({ ...shown, threshold });
 }
 """
 """What a slider runs in the browser: the shown value, decided by another threshold."""
@@ -63,8 +64,13 @@ def answer_view(elem_id: str) -> gr.HTML:
 def answer_text(
     question: str, context: str, threshold: float, spans: Spans | None = None, seconds: float | None = None
 ) -> str:
-    """The view's value; without `spans` the passage alone, while the model reads it."""
-    value: dict[str, Any] = {"question": question, "context": context, "threshold": threshold}
+    """The view's value; without `spans` the passage alone, while the model reads it.
+
+    Args:
+        threshold: infinity gives the best span whatever its null score, and no slider moves it.
+    """
+    decided = threshold if math.isfinite(threshold) else None
+    value: dict[str, Any] = {"question": question, "context": context, "threshold": decided}
     if spans is not None:
         found = [[span.start, span.end, span.score, span.probability] for span in spans.n_best]
         null_score = spans.null_score if math.isfinite(spans.null_score) else None

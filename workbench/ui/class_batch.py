@@ -1,6 +1,7 @@
 """Many texts being classified: what came of them so far, as rows, as progress and as files."""
 
 import secrets
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from workbench.evals.exports import write_predictions
 from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.ui.bench import Bench
 from workbench.ui.class_methods import Asked, ClassMethod
-from workbench.ui.class_view import answer_words, gold_words, is_right, percent
+from workbench.ui.class_view import answer_words, by_head, gold_words, is_right, percent
 from workbench.ui.parts import progress_bar, seconds_text
 
 COLUMNS = ["#", "Text", "Answer", "Sure", "Right", "Note"]
@@ -34,6 +35,8 @@ class Batch:
     rows: list[list[str]] = field(default_factory=list)
     began: float = field(default_factory=time.monotonic)
     seconds: float = 0.0
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set by Stop: the run ends after the text that it is at."""
 
     def start(self, method: ClassMethod) -> None:
         """The model is ready: from here on the time counts."""
@@ -102,6 +105,13 @@ def _row(number: int, prediction: ClassPrediction) -> list[str]:
     right = {True: "right", False: "wrong", None: ""}[is_right(prediction)]
     text = prediction.text.replace("\n", " ")
     shown = text if len(text) <= _CELL_CHARACTERS else text[:_CELL_CHARACTERS] + "…"
-    cut = f"the first {prediction.unseen_tokens:,} tokens did not fit" if prediction.unseen_tokens else ""
-    note = prediction.error or "; ".join(filter(None, (right, cut)))
+    note = prediction.error or "; ".join(filter(None, (right, _cut(prediction))))
     return [str(number), shown, answer_words(prediction), probability, gold_words(prediction), note]
+
+
+def _cut(prediction: ClassPrediction) -> str:
+    """What was left out of a text, or of the prompt around it."""
+    if not prediction.unseen_tokens:
+        return ""
+    count = f"{prediction.unseen_tokens:,} tokens"
+    return f"the last {count} were not read" if by_head(prediction) else f"the first {count} did not fit"

@@ -8,6 +8,7 @@ from gradio.events import api
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask_one
 from workbench.evals.methods.labels import ClassPrediction, TextExample
+from workbench.text.requests import check_text
 from workbench.ui.bench import Bench
 from workbench.ui.class_methods import build_asked, tokens_read
 from workbench.ui.endpoints import page_error, served_spec, settings_by_name
@@ -35,8 +36,9 @@ def classify_endpoint(bench: Bench) -> None:
         threshold.
         """
         try:
-            if not isinstance(text, str) or not text.strip():
-                raise BadRequest("text is empty or no text: there is nothing to classify.")
+            check_text("text", text)
+            if not text.strip():
+                raise BadRequest("The text is empty: there is nothing to classify.")
             spec = served_spec(bench, model, precision)
             name = served_head(bench, spec, "classify", head)
             asked = build_asked(name, labels, template, settings_by_name(settings))

@@ -111,7 +111,7 @@ def settings_column(bench: Bench) -> Form:
     """Draws the settings, to be called where they should stand."""
     names = list(bench.specs())
     model = gr.Dropdown(names, value=names[0], label="Model", elem_id="class-model", info="More on the Models tab.")
-    method = gr.Dropdown(method_choices([]), value=LANGUAGE_MODEL, label="Method", elem_id="class-method")
+    method = gr.Dropdown(method_choices({}), value=LANGUAGE_MODEL, label="Method", elem_id="class-method")
     facts = gr.HTML(_BARE, js_on_load=None, apply_default_css=False, elem_id="class-facts")
     threshold = gr.Slider(
         0.0, 1.0, 0.5, step=0.01, label="Label threshold", visible=False,
@@ -171,11 +171,11 @@ def _lists(bench: Bench, form: Form, model: str, method: str) -> Updates:
     """The lists of models and methods as they are now, keeping what was picked while it is still there."""
     specs = bench.specs()
     model = model if model in specs else spec_name(bench.first_spec())
-    cards = {card.name: card for card in fitting_heads(bench, specs[model], "classify")}
-    own = next((card.name for card in cards.values() if card.key == OWN_HEAD), None)
+    cards = fitting_heads(bench, specs[model], "classify")
+    own = next((value for value, card in cards.items() if card.key == OWN_HEAD), None)
     if method not in cards:
         method = own or LANGUAGE_MODEL
-    choices = [choice for choice in method_choices(list(cards.values())) if own is None or choice[1]]
+    choices = [choice for choice in method_choices(cards) if own is None or choice[1]]
     return {
         form.model: gr.Dropdown(list(specs), value=model),
         form.method: gr.Dropdown(choices, value=method),

@@ -4,6 +4,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -135,12 +136,15 @@ def connect_many(page: Page, many: Many, form: Form) -> None:
         yield from told(_classify(page, many, form, values), many.notice)
         yield many.buttons(False)
 
-    def stopped(values: Updates) -> Updates:
-        return finished(many, values[many.batch]) | many.buttons(False)
+    # Not a cancelled event: Gradio sends the last progress of one once more, over what Stop says.
+    def stop(batch: Batch | None) -> Updates:
+        if batch is not None:
+            batch.stop.set()
+        return {many.stop: gr.Button(interactive=False)}
 
     inputs = {many.texts, many.uploaded, many.text_column, many.label_column} | form.inputs()
-    runs = many.run.click(run_batch, inputs, outputs, concurrency_limit=None, **quiet)
-    many.stop.click(stopped, {many.batch}, [*many.results(), many.run, many.stop], cancels=[runs], **quiet)
+    many.run.click(run_batch, inputs, outputs, concurrency_limit=None, **quiet)
+    many.stop.click(stop, many.batch, [many.stop], concurrency_limit=None, **quiet)
 
     def at_threshold(batch: Batch | None, label: str, threshold: float) -> str:
         return threshold_markup(batch.predictions, label, threshold) if batch else ""
@@ -208,7 +212,7 @@ def _classify(page: Page, many: Many, form: Form, values: Updates) -> Iterator[U
     card = picked_head(page.bench, spec, "classify", asked.head)
     batch = Batch(values[form.model], asked, many.examples(page, values, card))
     yield cleared(many) | {many.notice: progress_bar("Starting", None), many.batch: batch} | many.buttons(True)
-    yield from made_ready(page, many.notice, spec)
+    yield from takewhile(lambda _: not batch.stop.is_set(), made_ready(page, many.notice, spec))
     texts = [example.text for example in batch.examples[:_SAMPLE]]
 
     def work() -> Generator[ClassMethod | ClassPrediction, None, None]:
@@ -217,7 +221,7 @@ def _classify(page: Page, many: Many, form: Form, values: Updates) -> Iterator[U
             yield method
             yield from ask(model, method, batch.examples)
 
-    yield from _growing(many, batch, followed(work))
+    yield from _growing(many, batch, followed(work, batch.stop))
     yield finished(many, batch)
 
 
@@ -252,11 +256,12 @@ def cleared(many: Many) -> Updates:
     }
 
 
-def finished(many: Many, batch: Batch | None) -> Updates:
+def finished(many: Many, batch: Batch) -> Updates:
     """A batch that ended or was stopped, with all that can be made of what it has."""
-    if batch is None or not batch.predictions:
-        return {many.notice: ""}
-    title = "Done" if batch.done else "Stopped; what is done stays"
+    if not batch.predictions:
+        return {many.notice: notice("plain", "Stopped before the first text was classified.")}
+    kept = f"Stopped: {len(batch.predictions):,} of {len(batch.examples):,} texts are kept below"
+    title = "Done" if batch.done else kept
     csv, jsonl = batch.write(Path(many.csv.GRADIO_CACHE))
     update = {
         many.notice: notice("good", title, batch.summary()),

@@ -53,7 +53,7 @@ class Asked:
             texts: what will be classified; the domain calibration draws its words from it and from `sample_texts`.
         """
         if self.head is not None:
-            return head_method(manager.use_head(spec, self.head), self.threshold)
+            return head_method(manager.use_head(spec, self.head, "classify"), self.threshold)
         return self._by_likelihood().prepared(model, (*self.sample_texts, *texts), self.seed)
 
     def _by_likelihood(self) -> LabelLikelihood:

@@ -144,11 +144,7 @@ def _classify(page: Page, one: One, form: Form, values: Updates) -> Iterator[Upd
             prediction = ask_one(model, method, example)
             seconds = time.monotonic() - began
             requests = method.requests(example)
-            return (
-                method,
-                prediction,
-                Cost(len(requests), tokens_read(model, requests), prediction.unseen_tokens, seconds),
-            )
+            return method, prediction, Cost(len(requests), tokens_read(model, requests), seconds)
 
     result = yield from _waited(followed(work), one.notice)
     if result is not None:

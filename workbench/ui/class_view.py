@@ -22,9 +22,7 @@ class Cost:
 
     requests: int
     tokens: int
-    """Read by the model: each context once, and each label."""
-    unseen: int
-    """Tokens at the beginning that had no room in the model's context."""
+    """Of the requests: each context once, and each label."""
     seconds: float
 
 
@@ -35,7 +33,7 @@ def prediction_markup(prediction: ClassPrediction, cost: Cost | None = None) -> 
         f'<section class="lens verdict" aria-label="Prediction"><div class="lens-bar"><h2>Prediction</h2>'
         f'<p class="found-verdict" role="status">{_verdict(prediction)}</p></div>'
         f'<p class="verdict-text">{escape(_shortened(prediction.text))}</p>{body}'
-        f"{_unseen(cost)}{_figures(prediction, cost)}</section>"
+        f"{_unseen(prediction)}{_figures(prediction, cost)}</section>"
     )
 
 
@@ -45,6 +43,11 @@ def percent(probability: float) -> str:
     if 0 < value < 0.1:
         return "< 0.1 %"
     return f"{value:.{1 if value < 9.95 or 99 < value < 100 else 0}f} %"
+
+
+def by_head(prediction: ClassPrediction) -> bool:
+    """Whether a trained head made it; else the language model did."""
+    return bool(prediction.logits)
 
 
 def answer_words(prediction: ClassPrediction) -> str:
@@ -143,12 +146,18 @@ def _legend(prediction: ClassPrediction) -> str:
     )
 
 
-def _unseen(cost: Cost | None) -> str:
-    """A word about a prompt that is longer than the model's context."""
-    if cost is None or not cost.unseen:
+def _unseen(prediction: ClassPrediction) -> str:
+    """A word about what the model did not read."""
+    count = prediction.unseen_tokens
+    if not count:
         return ""
+    if by_head(prediction):
+        return (
+            f'<p class="hint"><b>The last {count:,} tokens were not read</b>: '
+            "the head reads as much of a text as it was trained on.</p>"
+        )
     return (
-        f'<p class="hint"><b>The model did not see the first {cost.unseen:,} tokens</b>: examples, template and text '
+        f'<p class="hint"><b>The model did not see the first {count:,} tokens</b>: examples, template and text '
         "together are longer than its context. Shorten the text, or leave out worked examples.</p>"
     )
 
@@ -159,7 +168,7 @@ def _figures(prediction: ClassPrediction, cost: Cost | None) -> str:
         first, second = sorted(prediction.scores.values(), reverse=True)[:2]
         facts.insert(0, ("Ahead of the next by", f"{100 * (first - second):.1f} points"))
     if cost is not None:
-        facts += [("Requests", f"{cost.requests:,}"), ("Tokens read", f"{cost.tokens:,}")]
+        facts += [("Requests", f"{cost.requests:,}"), ("Tokens read", f"{cost.tokens - prediction.unseen_tokens:,}")]
         facts.append(("Time", seconds_text(cost.seconds)))
     return figures_row(facts)
 

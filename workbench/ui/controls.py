@@ -31,6 +31,10 @@ class Knob:
         """The control, to be called where it should stand on the page."""
         return gr.Slider(self.low, self.high, self.default, step=self.step, label=self.label, info=self.info)
 
+    def moved(self, value: float) -> gr.Slider:
+        """The update that puts the slider at a value, with room for it."""
+        return gr.Slider(minimum=min(self.low, value), maximum=max(self.high, value), value=value)
+
 
 LENGTH = (
     Knob(

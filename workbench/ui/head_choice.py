@@ -1,6 +1,9 @@
 """Which method answers: the bare language model, or one of the trained heads that fit the model; and a head's facts."""
 
+from collections import Counter
+from collections.abc import Mapping
 from html import escape
+from pathlib import Path
 from typing import Any, Literal
 
 from workbench.errors import BadRequest, CannotLoad
@@ -16,43 +19,52 @@ LANGUAGE_MODEL = ""
 _FACTS_SHOWN = 6
 _DATA_SHOWN = ("file", "rows", "questions", "training", "validation_rows")
 _FACT_CHARACTERS = 60
+_FOLDERS_SHOWN = 3
 
 
-def fitting_heads(bench: Bench, spec: ModelSpec, kind: Kind) -> list[HeadCard]:
-    """The trained heads of a kind that fit a model; none where its checkpoint can't be read yet."""
+def fitting_heads(bench: Bench, spec: ModelSpec, kind: Kind) -> dict[str, HeadCard]:
+    """The trained heads of a kind that fit a model; none where its checkpoint can't be read yet.
+
+    They stand under their names, and those that share a name under their versions: `use_head` takes both.
+    """
     try:
-        return [card for card in bench.manager.heads(spec) if card.kind == kind]
+        cards = [card for card in bench.manager.heads(spec) if card.kind == kind]
     except CannotLoad:  # picking a model must not fail: it is told when the model is asked
-        return []
+        return {}
+    names = Counter(card.name for card in cards)
+    return {card.name if names[card.name] == 1 else card.version: card for card in cards}
 
 
-def method_choices(cards: list[HeadCard]) -> list[tuple[str, str]]:
-    """Label and value of every method, the language model first."""
+def method_choices(cards: Mapping[str, HeadCard]) -> list[tuple[str, str]]:
+    """Label and value of every method, the language model first; heads that share a name show their folders."""
     return [
         ("Language model, no training", LANGUAGE_MODEL),
-        *((f"Trained head: {card.name}", card.name) for card in cards),
-    ]
+        *((f"Trained head: {card.name}{'' if value == card.name else _where(card)}", value)
+          for value, card in cards.items()),
+    ]  # fmt: skip
 
 
 def picked_head(bench: Bench, spec: ModelSpec, kind: Kind, name: str | None) -> HeadCard | None:
     """The card of a picked method; None for the language model.
 
     Raises:
-        BadRequest: there is no such head (any more); the message lists those there are.
+        BadRequest: there is no such head (any more), or several share the name; the message lists those there are.
     """
     if not name:
         return None
-    cards = {card.name: card for card in fitting_heads(bench, spec, kind)}
+    cards = fitting_heads(bench, spec, kind)
     if name not in cards:
+        shared = any(card.name == name for card in cards.values())
+        why = f"Several heads are called {name!r}." if shared else f"There is no head {name!r} for this model."
         there = f"There are: {', '.join(cards)}." if cards else "There is none yet: train one on the Train tab."
-        raise BadRequest(f"There is no head {name!r} for this model. {there}")
+        raise BadRequest(f"{why} {there}")
     return cards[name]
 
 
 def served_head(bench: Bench, spec: ModelSpec, kind: Kind, head: Any) -> str | None:
-    """The head that an endpoint's caller means, as `use_head` takes it; None for the language model.
+    """The head that an endpoint's caller means, as `use_head` takes it for this kind; None for the language model.
 
-    On this machine alone it may be a folder; on a public address only the name of a head listed here.
+    On this machine alone it may be a folder; on a public address only a head listed here.
 
     Raises:
         BadRequest: it is no text, or a public page does not list it.
@@ -63,20 +75,26 @@ def served_head(bench: Bench, spec: ModelSpec, kind: Kind, head: Any) -> str | N
         return None
     if bench.settings.serves_locally:
         return head.strip()
-    card = picked_head(bench, spec, kind, head.strip())
-    return None if card is None else card.name
+    picked_head(bench, spec, kind, head.strip())
+    return head.strip()
 
 
 def card_markup(card: HeadCard) -> str:
     """A head's facts: how and on what it was trained, and how well it did."""
     chips = "".join(chip(str(fact)) for fact in (card.method, card.precision, *card.labels[:_FACTS_SHOWN]) if fact)
     figures = "".join(_figure(name, value) for name, value in list(card.metrics.items())[:_FACTS_SHOWN])
-    data = ", ".join(_fact(name, value) for name, value in card.data.items() if name in _DATA_SHOWN)
+    known = [(name, card.data.get(name)) for name in _DATA_SHOWN]
+    data = ", ".join(_fact(name, value) for name, value in known if isinstance(value, str | int) and value != "")
     origin = f"Trained on the model {card.trunk_name}" + (f" with {data}." if data else ".")
     return (
         f'<div class="method-facts" role="group" aria-label="About this head"><p class="chips">{chips}</p>'
         f'<dl class="card-facts">{figures}</dl><p>{escape(origin)}</p></div>'
     )
+
+
+def _where(card: HeadCard) -> str:
+    """The end of its folder's path: the whole one is no visitor's business."""
+    return "" if card.folder is None else f" ({Path(*card.folder.parts[-_FOLDERS_SHOWN:])})"
 
 
 def _fact(name: str, value: Any) -> str:

@@ -14,7 +14,7 @@ from workbench.evals.metrics.classification import (
     per_class,
     per_label,
 )
-from workbench.evals.metrics.summary import summary
+from workbench.evals.metrics.summary import all_labels, summary
 from workbench.ui.charts import bar, chart, dot, line
 from workbench.ui.class_view import figures_row, percent
 
@@ -60,7 +60,7 @@ def class_rows(predictions: Sequence[ClassPrediction]) -> list[ClassRow]:
     """Each class's figures."""
     if predictions[0].gold_labels is not None:
         gold = [one.gold_labels or () for one in predictions]
-        return per_label(gold, [one.labels or () for one in predictions], list(predictions[0].scores))
+        return per_label(gold, [one.labels or () for one in predictions], all_labels(predictions))
     pairs = [(one.gold or "", one.label or "") for one in predictions]
     right, got = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
     return per_class(right, got, occurring(right, got, list(predictions[0].scores)))

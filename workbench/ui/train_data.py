@@ -5,6 +5,7 @@ from pathlib import Path
 
 from workbench.evals.squad_files import read_questions
 from workbench.evals.tables import LOCAL, Table, read_table
+from workbench.ui.upload import names_rows
 
 _LABELS_SHOWN = 6
 _LABEL_CHARACTERS = 30
@@ -25,9 +26,13 @@ def read_rows(path: str) -> Table:
 
 
 def fewest_values(table: Table, columns: list[str]) -> str | None:
-    """The column that is likeliest to hold labels where no name tells: the one with the fewest different values."""
+    """The column that is likeliest to hold labels where no name tells: the one with the fewest different values.
+
+    None where there is none: a column that is different in every row, as a number of the row is, holds no labels.
+    """
     counts = {column: len({row[column] for row in table.rows}) for column in reversed(columns)}
-    return min(counts, key=counts.__getitem__, default=None)
+    fitting = [column for column, count in counts.items() if count < len(table.rows) and not names_rows(column)]
+    return min(fitting, key=counts.__getitem__, default=None)
 
 
 def table_facts(table: Table, label_column: str | None) -> dict[str, str]:

@@ -138,7 +138,21 @@ def trained_markup(card: HeadCard, seconds: float | None, stopped: bool) -> str:
         use = f"It is a whole model: load the folder {card.folder} on the Models tab, then pick it on the {tab} tab."
     kept = "The training was stopped; the best head so far is kept. " if stopped else ""
     took = "" if seconds is None else f"It took {seconds_text(seconds)}. "
-    return notice("good", f"The head {card.name} is ready", kept + took + use) + card_markup(card)
+    words = kept + kept_words(card) + took + use
+    return notice("good", f"The head {card.name} is ready", words) + card_markup(card)
+
+
+def kept_words(card: HeadCard) -> str:
+    """Which of the heads along the way was kept, and by which validation figure; empty without validation."""
+    if not card.metrics:
+        return ""
+    if "best_step" in card.settings:
+        best = "highest F1" if card.kind == "answer" else "highest macro-F1"
+        best = "lowest squared error" if card.problem == "regression" else best
+        return f"Kept: step {card.settings['best_step']}, the {best} in validation. "
+    if "strength" in card.settings:
+        return f"Kept: penalty {card.settings['strength']:.3g}, the lowest validation loss. "
+    return ""
 
 
 def data_facts(facts: dict[str, Any]) -> str:

@@ -14,6 +14,8 @@ Content = TypeVar("Content")
 
 TABLE_ENDINGS = [".csv", ".tsv", ".jsonl"]
 _TEXT_NAMES = ("text", "sentence", "content", "message", "sms", "review", "question", "title", "body")
+_ROW_NAMES = ("id", "ids", "idx", "index", "row", "no", "nr", "number", "#", "", "unnamed: 0")
+"""Of columns that only tell the rows apart."""
 _LABEL_NAMES = ("label", "labels", "class", "category", "target", "gold", "sentiment")
 
 
@@ -45,7 +47,13 @@ def likely_columns(table: Table) -> tuple[str, str | None]:
     """The columns that by their names hold the text and the label; the first one and None where no name tells."""
     label = _named(table.columns, _LABEL_NAMES) if len(table.columns) > 1 else None
     others = [column for column in table.columns if column != label]
-    return _named(others, _TEXT_NAMES) or others[0], label
+    telling = [column for column in others if not names_rows(column)]
+    return _named(others, _TEXT_NAMES) or (telling or others)[0], label
+
+
+def names_rows(column: str) -> bool:
+    """Whether a column by its name only tells the rows apart."""
+    return column.strip().lower() in _ROW_NAMES
 
 
 def _named(columns: list[str], names: tuple[str, ...]) -> str | None:

@@ -66,7 +66,7 @@ function state() {
   const asked = deltas.size, count = head.pieces.length;
   find(".why-what").textContent = head.what;
   const part = head.whole > count ? ", the first of " + head.whole : "";
-  find(".found-verdict").textContent = "for \u201c" + head.answer + "\u201d: " + asked + " of " + count + " pieces" + part;
+  find(".found-verdict").textContent = "\u201c" + head.answer + "\u201d: " + asked + " of " + count + " pieces measured" + part;
 }
 
 function look(index) {

@@ -60,7 +60,7 @@ class HeadMethod:
         (answer,) = [one for one in answers if isinstance(one, Classified)]
         logits = np.array(answer.logits)
         if self.problem == REGRESSION:
-            return self._number(example, logits.tolist())
+            return self._number(example, logits.tolist(), answer.unseen_tokens)
         if len(logits) != len(self.labels):
             raise BadRequest(f"The head gives {len(logits)} logits, but there are {len(self.labels)} labels.")
         several = self.problem == MULTI_LABEL
@@ -76,6 +76,7 @@ class HeadMethod:
             logits={label: float(value) for label, value in zip(self.labels, logits, strict=True)},
             labels=tuple(label for label in self.labels if scores[label] >= self.threshold) if several else None,
             gold_labels=example.labels if several else None,
+            unseen_tokens=answer.unseen_tokens,
         )
 
     def failed(self, example: TextExample, reason: str) -> ClassPrediction:
@@ -84,7 +85,7 @@ class HeadMethod:
             example.id, example.text, gold=self._gold(example.label), gold_labels=example.labels, error=reason
         )
 
-    def _number(self, example: TextExample, logits: list[float]) -> ClassPrediction:
+    def _number(self, example: TextExample, logits: list[float], unseen_tokens: int) -> ClassPrediction:
         if len(logits) != 1:
             raise BadRequest(f"The head gives {len(logits)} numbers; a regression head must give one.")
         gold = self._gold(example.label)
@@ -95,6 +96,7 @@ class HeadMethod:
             logits={(self.labels or ("number",))[0]: logits[0]},
             number=logits[0],
             gold_number=None if gold is None else _number(gold),
+            unseen_tokens=unseen_tokens,
         )
 
     def _gold(self, label: str | None) -> str | None:

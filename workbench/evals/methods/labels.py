@@ -66,7 +66,8 @@ class ClassPrediction:
     number: float | None = None
     """Of regression."""
     unseen_tokens: int = 0
-    """At the beginning of the prompt, worked examples first, for which the model's context had no room."""
+    """Left out. Of a language model: at the prompt's beginning, worked examples first, where the context had no room.
+    Of a trained head: at the text's end, beyond the length that it was trained on."""
     gold_number: float | None = None
 
 
@@ -106,7 +107,10 @@ class LabelLikelihood:
                 raise BadRequest(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}.")
         for text, label in self.shots:
             if label.strip() not in self.labels:
-                raise BadRequest(f"The example {text[:40]!r} has the label {label!r}, which is not among the labels.")
+                raise BadRequest(
+                    f"The worked example {text[:40]!r} has the label {label!r}, which is not among the labels. "
+                    "Change its label in the worked examples, or take it out."
+                )
 
     @property
     def premise(self) -> str:

@@ -4,10 +4,14 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from workbench.engine.jobs import check_number
 from workbench.evals.asking import Answer
 from workbench.evals.metrics.squad import squad_v1, squad_v2
 from workbench.evals.squad_files import Question
 from workbench.text.requests import SPAN_TEMPLATE, ExtractSpan, Span, Spans
+
+LARGEST_THRESHOLD = 1e12
+"""Short of infinity; far beyond any score."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +47,7 @@ class AnswerPrediction:
         return self.null_score - self.score
 
     def at(self, threshold: float) -> "AnswerPrediction":
-        """The same prediction with the threshold of no answer moved."""
+        """The same prediction with the threshold of no answer moved; at infinity the best span is always given."""
         if not self.n_best or self.null_difference > threshold:
             return replace(self, text="", start=None, end=None)
         best = self.n_best[0]
@@ -52,10 +56,10 @@ class AnswerPrediction:
 
 @dataclass(frozen=True)
 class SpanMethod:
-    """Asks where the answer stands; the fields are those of ExtractSpan.
+    """Asks where the answer stands; the other fields are those of ExtractSpan.
 
     Raises:
-        BadRequest: a value out of its range, when the first question is asked; the message names it.
+        BadRequest: the threshold is no number; any other value out of its range, when the first question is asked.
     """
 
     head: str | None = None
@@ -67,7 +71,11 @@ class SpanMethod:
     doc_stride: int = 128
     unanswerable: str = "unanswerable"
     threshold: float = 0.0
-    """No answer where the null score exceeds the best span's by more."""
+    """No answer where the null score exceeds the best span's by more; infinity: always, or never, an answer."""
+
+    def __post_init__(self) -> None:
+        if self.threshold not in (math.inf, -math.inf):
+            check_number("threshold", self.threshold, -LARGEST_THRESHOLD, LARGEST_THRESHOLD)
 
     def requests(self, example: Question) -> list[ExtractSpan]:
         """One request."""
@@ -107,17 +115,32 @@ class SpanMethod:
         )
 
 
+def deciding_threshold(predictions: Iterable[AnswerPrediction], threshold: float) -> float:
+    """The threshold that a file's answers are given and scored at.
+
+    Where the right answers are known and each question has one, as in SQuAD 1.1, the best span is the answer whatever
+    its null score: that is infinity. Else the threshold itself.
+    """
+    known = [one.is_impossible for one in predictions if one.is_impossible is not None]
+    return math.inf if known and not any(known) else threshold
+
+
 def answer_metrics(predictions: Iterable[AnswerPrediction], threshold: float = 0.0) -> dict[str, float]:
     """Exact match and F1 of the predictions whose right answer is known; none known: no figure.
 
     Where each question has an answer, by the SQuAD 1.1 rules: the best span counts, whatever the null score. Else by
-    the 2.0 rules at the threshold of the null difference. A question with an error counts as answered with nothing.
+    the 2.0 rules at the threshold of the null difference. A question with an error scores 0, also where no answer is
+    right; `errors` counts them, where there are any.
     """
     known = [prediction for prediction in predictions if prediction.is_impossible is not None]
     if not known:
         return {}
     references = {one.id: () if one.is_impossible else one.gold for one in known}
     texts = {one.id: one.n_best[0].text if one.n_best else "" for one in known}
+    failed = {one.id for one in known if one.error is not None}
+    counted: dict[str, float] = {"errors": len(failed)} if failed else {}
     if not any(one.is_impossible for one in known):
-        return squad_v1(texts, references) | {"total": len(known)}
-    return squad_v2(texts, {one.id: one.null_difference for one in known}, references, threshold)
+        answered = {identity: text for identity, text in texts.items() if identity not in failed}
+        return squad_v1(answered, references) | {"total": len(known)} | counted
+    nulls = {one.id: one.null_difference for one in known}
+    return squad_v2(texts, nulls, references, threshold, failed) | counted

@@ -6,7 +6,7 @@ All figures are percentages.
 import re
 import string
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from workbench.errors import BadRequest
 
@@ -59,6 +59,7 @@ def squad_v2(
     null_scores: Mapping[str, float] | None,
     references: Mapping[str, Sequence[str]],
     threshold: float = 1.0,
+    failed: Collection[str] = (),
 ) -> dict[str, float]:
     """`exact`, `f1`, `total`, the same for answerable (HasAns_) and other questions (NoAns_), and the best thresholds.
 
@@ -67,6 +68,8 @@ def squad_v2(
         null_scores: by question id, the higher the likelier is no answer; None: all 0.
         references: right answers by question id; none at all means that there is no answer in the passage.
         threshold: a question whose null score exceeds it counts as answered with "".
+        failed: questions that could not be asked: each scores 0, whatever its right answers (the official script has
+            no such questions).
 
     Raises:
         BadRequest: no question, or one without a prediction or a null score.
@@ -82,8 +85,9 @@ def squad_v2(
     for identity, answers in references.items():
         # An answer of articles and punctuation alone is none; where no other is left, saying nothing is right.
         with_words = [answer for answer in answers if normalize(answer)] or [""]
-        exact_by_id[identity] = exact_match(predictions[identity], with_words)
-        f1_by_id[identity] = f1(predictions[identity], with_words)
+        exact_by_id[identity] = 0.0 if identity in failed else exact_match(predictions[identity], with_words)
+        f1_by_id[identity] = 0.0 if identity in failed else f1(predictions[identity], with_words)
+    needs_answer = {identity: has_answer or identity in failed for identity, has_answer in answerable.items()}
     silent = {identity for identity in references if nulls[identity] > threshold}
     figures = {}
     for prefix, chosen in (
@@ -92,12 +96,12 @@ def squad_v2(
         ("NoAns_", [identity for identity in references if not answerable[identity]]),
     ):
         for name, scores in (("exact", exact_by_id), ("f1", f1_by_id)) if chosen else ():
-            counted = [float(not answerable[one]) if one in silent else scores[one] for one in chosen]
+            counted = [float(not needs_answer[one]) if one in silent else scores[one] for one in chosen]
             figures[f"{prefix}{name}"] = 100.0 * sum(counted) / len(chosen)
         if chosen:
             figures[f"{prefix}total"] = len(chosen)
     for name, scores in (("exact", exact_by_id), ("f1", f1_by_id)):
-        best, at = best_threshold(predictions, scores, nulls, answerable)
+        best, at = best_threshold(predictions, scores, nulls, needs_answer)
         figures[f"best_{name}"], figures[f"best_{name}_thresh"] = best, at
     return figures
 
@@ -106,18 +110,18 @@ def best_threshold(
     predictions: Mapping[str, str],
     scores: Mapping[str, float],
     null_scores: Mapping[str, float],
-    answerable: Mapping[str, bool],
+    needs_answer: Mapping[str, bool],
 ) -> tuple[float, float]:
     """The highest percentage that any threshold on the null scores reaches, and that threshold.
 
     The sweep starts from no answer to any question, which counts as the threshold 0.
     """
-    current: float = sum(not has_answer for has_answer in answerable.values())
+    current: float = sum(not needed for needed in needs_answer.values())
     best, at = current, 0.0
     for identity in sorted(null_scores, key=null_scores.__getitem__):
         if identity in scores:
             wrongly_answered = -1 if predictions[identity] else 0
-            current += scores[identity] if answerable[identity] else wrongly_answered
+            current += scores[identity] if needs_answer[identity] else wrongly_answered
             if current > best:
                 best, at = current, null_scores[identity]
     return 100.0 * best / len(scores), at

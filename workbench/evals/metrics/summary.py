@@ -30,6 +30,12 @@ def summary(predictions: Sequence[ClassPrediction]) -> dict[str, float]:
     return _single_label(single) if single else {}
 
 
+def all_labels(predictions: Sequence[ClassPrediction]) -> list[str]:
+    """The labels that can be given, then the right ones that can't, in alphabetical order: they are always missed."""
+    known = list(predictions[0].scores)
+    return known + sorted({label for one in predictions for label in one.gold_labels or ()}.difference(known))
+
+
 def _regression(gold: Sequence[float], predicted: Sequence[float]) -> dict[str, float]:
     return {
         "n": len(gold),
@@ -42,7 +48,7 @@ def _regression(gold: Sequence[float], predicted: Sequence[float]) -> dict[str, 
 def _multi_label(predictions: Sequence[ClassPrediction]) -> dict[str, float]:
     gold = [one.gold_labels or () for one in predictions]
     predicted = [one.labels or () for one in predictions]
-    labels = list(predictions[0].scores)
+    labels = all_labels(predictions)
     return {
         "n": len(predictions),
         "micro_f1": multilabel_micro_f1(gold, predicted, labels),

@@ -101,13 +101,14 @@ def _answer(page: Page, view: View, ask: Ask, values: Updates) -> Iterator[Updat
     """Reads the passage and marks the answer in it."""
     question, context, threshold = values[view.question] or "", values[view.context] or "", values[ask.threshold]
     settings = ask.settings(values)
+    yield {view.answer: ""}  # no earlier answer stays beside what may be told now
     build_question(question, context, None, settings)  # told before a model is loaded for it
     yield {view.notice: "", view.answer: answer_text(question, context, threshold)} | view.buttons(True)
     spec = page.bench.spec_named(values[ask.model])
     card = picked_head(page.bench, spec, "answer", values[ask.method])
     yield from made_ready(page, view.notice, spec)
     with page.bench.manager.lease(spec) as model:
-        key = None if card is None else page.bench.manager.use_head(spec, card.name).key
+        key = None if card is None else page.bench.manager.use_head(spec, values[ask.method], "answer").key
         request = build_question(question, context, key, settings)
         spans, seconds = yield from _read(model, request, view.notice)
     yield {view.notice: "", view.answer: answer_text(question, context, threshold, spans, seconds)}

@@ -32,9 +32,10 @@ _KEYS = (
     "settings to go on.</p>"
 )
 _PLAN_HINT = (
-    "Upload the data: what each method needs depends on how long its texts are. It is shown here beside what is free, "
-    "and nothing is loaded for it."
+    "Upload the data, and for a classifier pick its columns: what each method needs depends on how long its texts are. "
+    "It is shown here beside what is free, and nothing is loaded for it."
 )
+_PICK_LABEL = "<p class='keys'>No column looks like labels: pick the label column.</p>"
 _LOCAL_ONLY = (
     "Training takes this machine's memory and writes to its disk, so it is for those who run the workbench on their "
     "own machine: start it there with GRADIO_SERVER_NAME unset."
@@ -100,10 +101,12 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
     read = gr.on([form.data.change, form.kind.input], data, form.inputs(),
                  [form.facts, form.text_column, form.label_column], **quiet)  # fmt: skip
     counted = form.label_column.input(label, form.inputs(), form.facts, **quiet)
-    for planned_after in (read.then, counted.then, container.select, form.text_column.input):
-        planned_after(replan, form.inputs(), view.plan, **quiet)
+    container.select(replan, form.inputs(), view.plan, **quiet)
+    updating = quiet | {"show_progress": "minimal"}  # the old plan fades until the new one is there
+    for planned_after in (read.then, counted.then, form.text_column.input):
+        planned_after(replan, form.inputs(), view.plan, **updating)
     changes = [part.change for part in form.planned_by()]
-    gr.on(changes, replan, form.inputs(), view.plan, trigger_mode="always_last", **quiet)
+    gr.on(changes, replan, form.inputs(), view.plan, trigger_mode="always_last", **updating)
 
 
 def _connect_run(page: Page, form: Form, view: View) -> None:
@@ -128,7 +131,7 @@ def _connect_run(page: Page, form: Form, view: View) -> None:
 def _planned(settings: Settings, form: Form, view: View, values: Updates) -> Iterator[Updates]:
     """The memory plan of every method, for the form as it is."""
     check_local(settings)
-    if not values[form.data]:
+    if not values[form.data] or (values[form.kind] == "classify" and not values[form.label_column]):
         yield {view.plan: notice("plain", "Planned before it starts", _PLAN_HINT)}
         return
     yield {view.plan: plan_bars(plan_training(form.planned(values)))}
@@ -148,7 +151,7 @@ def _data_read(settings: Settings, form: Form, values: Updates) -> Iterator[Upda
     text, label = likely_columns(table)
     label = label or fewest_values(table, [column for column in table.columns if column != text])
     yield {
-        form.facts: data_facts(table_facts(table, label)),
+        form.facts: data_facts(table_facts(table, label)) + ("" if label else _PICK_LABEL),
         form.text_column: gr.Dropdown(table.columns, value=text),
         form.label_column: gr.Dropdown(table.columns, value=label),
     }
