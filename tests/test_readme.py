@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 COLUMN = 34
-WITHOUT_CODE = {"demo": "The checkpoint that ships: configuration, weights, tokenizer and card"}
+WITHOUT_CODE = {"demo": "The checkpoint that ships: configuration, weights, tokenizer, trained heads and cards"}
 
 
 def summary(path: Path) -> str:
@@ -27,6 +27,8 @@ def tree() -> str:
 def _folder(folder: Path, depth: int) -> list[str]:
     about = WITHOUT_CODE.get(folder.name) or summary(folder / "__init__.py")
     lines = [_line("  " * depth + folder.name + "/", about)]
+    if folder.name in WITHOUT_CODE:
+        return lines
     files = [path for path in folder.iterdir() if path.suffix == ".py" and path.name != "__init__.py"]
     lines += [_line("  " * (depth + 1) + path.name, summary(path)) for path in sorted(files)]
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"):
