@@ -100,7 +100,6 @@ def _check_unfinished(folder: Path, method: str) -> None:
                          f"would replace it. Go on with {begun.method}, or choose a new name.")  # fmt: skip
 
 
-
 def save_outcome(base: Base, card: HeadCard, learned: Mapping[str, Tensor], adapter: Adapter | None,
                  folder: Path, dtype: torch.dtype) -> HeadCard:  # fmt: skip
     """Writes what was learned; gives the card as it stands in the folder.

@@ -1,0 +1,1 @@
+"""Tests of training: from rows and books to trained weights."""
