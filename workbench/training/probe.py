@@ -46,16 +46,17 @@ def fit(
     pace = Pace("training", len(strengths), spent)
     weight = torch.zeros(objective.outputs, training.shape[1])
     best: Fitted | None = None
+    best_step = 0
     for step, strength in enumerate(strengths, start=1):
         weight, loss = _solve(objective, scaled, targets, weight, strength)
         metrics = _metrics(objective, split, validation, weight / scale)
         if best is None or not metrics or better(metrics, best.metrics, "loss"):
-            best = Fitted(weight / scale, strength, metrics)
+            best, best_step = Fitted(weight / scale, strength, metrics), step
         moment = pace.at(step)
         yield (
             FineTuneProgress(
                 moment.phase, step, moment.steps, loss=loss, validation=metrics or None,
-                best={**best.metrics, "step": step} if best.metrics else None,
+                best={**best.metrics, "step": best_step} if best.metrics else None,
                 examples_per_second=len(targets) * step / max(moment.seconds - spent, 1e-9),
                 seconds=moment.seconds, seconds_left=moment.seconds_left,
             ),
