@@ -91,8 +91,9 @@ def test_a_reader_that_has_enough_causes_no_traceback(folder: str) -> None:
     assert process.wait(120) == 1 and errors == ""
 
 
-def test_control_c_ends_with_status_1_and_a_word(folder: str) -> None:
-    command = [sys.executable, "-m", "workbench", *WRITE, "--max-new-tokens", "1900", "--model", folder]
+def test_control_c_ends_with_status_1_and_a_word(tmp_path: Path) -> None:
+    folder = str(write_checkpoint(tmp_path / "long", n_positions=20_000))  # it must be writing still when Ctrl-C comes
+    command = [sys.executable, "-m", "workbench", *WRITE, "--max-new-tokens", "19000", "--model", folder]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None
     process.stdout.read(1)
@@ -188,7 +189,7 @@ def test_a_plan_has_its_fields_and_loads_nothing(folder: str, capsys: pytest.Cap
 
 
 def test_a_plan_beyond_the_context_is_refused(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "n_positions=2000" in refused(capsys, "plan", "--model", folder, "--context", "2001")
+    assert "n_positions=20_000" in refused(capsys, "plan", "--model", folder, "--context", "2001")
 
 
 @needs_demo

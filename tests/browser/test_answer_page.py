@@ -128,6 +128,7 @@ def test_a_file_is_answered_measured_and_taken_away(answers: "playwright.Page", 
     expect(answers.locator("#batch-curve svg")).to_be_visible()
     expect(answers.locator("#answer-table")).to_contain_text(PAYLOAD)
     assert answers.locator("#answer-table img").count() == 0
+    expect(answers.locator("#batch-notice")).not_to_contain_text("Stopped")
     answers.locator("#answer-table [data-testid=cell-0-2]").click()
     expect(answers.locator("#answer-one mark.best")).to_have_text("pathfinder")
     threshold = answers.get_by_label("number input for No-answer threshold")

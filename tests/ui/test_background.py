@@ -74,3 +74,9 @@ def test_leaving_closes_the_work() -> None:
     next(following)
     following.close()
     assert work.closed.wait(5) and work.said < 1000
+
+
+def test_work_that_comes_to_its_end_was_not_stopped() -> None:
+    stop = threading.Event()
+    whole(followed(Work(2).steps, stop))
+    assert not stop.is_set()

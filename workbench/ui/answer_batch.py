@@ -88,7 +88,7 @@ def batch_view() -> BatchView:
     message, figures, curve = (_box(name) for name in ("batch-notice", "batch-figures", "batch-curve"))
     best = gr.Button("Use the best threshold", visible=False, size="sm", elem_id="best-threshold")
     table = gr.Dataframe(
-        headers=HEADERS, datatype="str", interactive=False, visible=False, wrap=True, max_height=420,
+        headers=HEADERS, datatype="str", interactive=False, visible="hidden", wrap=True, max_height=420,
         column_widths=["52px", "270px", "170px", "170px", "72px", "104px"], label="Answers", show_label=False,
         buttons=[], elem_id="answer-table",
     )  # fmt: skip

@@ -39,8 +39,9 @@ def followed(
             if items or ended is None:
                 yield items
         return ended.result
-    finally:
+    except GeneratorExit:
         stop.set()
+        raise
 
 
 def _run(work: Callable[[], Generator[Any, None, Any]], stop: threading.Event, told: queue.SimpleQueue[Any]) -> None:
