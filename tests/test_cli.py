@@ -189,7 +189,7 @@ def test_a_plan_has_its_fields_and_loads_nothing(folder: str, capsys: pytest.Cap
 
 
 def test_a_plan_beyond_the_context_is_refused(folder: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "n_positions=20_000" in refused(capsys, "plan", "--model", folder, "--context", "2001")
+    assert "n_positions=2000" in refused(capsys, "plan", "--model", folder, "--context", "2001")
 
 
 @needs_demo

@@ -94,12 +94,12 @@ def test_the_keys_run_and_stop(answers: "playwright.Page", model: AnsweringModel
         expect(answers.locator("#answer-notice .progress")).to_contain_text("of 10 windows")
         answers.keyboard.press("Escape")
         expect(answers.locator("#answer-run")).to_be_enabled()
+        for _ in range(100):
+            if model.closed > closed:
+                break
+            time.sleep(0.1)
     finally:
         model.seconds = 0.0
-    for _ in range(100):
-        if model.closed > closed:
-            break
-        time.sleep(0.1)
     assert model.closed == closed + 1 and len(model.asked) == asked
 
 
