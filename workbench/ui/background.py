@@ -39,9 +39,9 @@ def followed(
             if items or ended is None:
                 yield items
         return ended.result
-    except GeneratorExit:
-        stop.set()
-        raise
+    finally:
+        if ended is None:  # left early, however it was left
+            stop.set()
 
 
 def _run(work: Callable[[], Generator[Any, None, Any]], stop: threading.Event, told: queue.SimpleQueue[Any]) -> None:
