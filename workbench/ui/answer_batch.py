@@ -88,7 +88,7 @@ def batch_view() -> BatchView:
     message, figures, curve = (_box(name) for name in ("batch-notice", "batch-figures", "batch-curve"))
     best = gr.Button("Use the best threshold", visible=False, size="sm", elem_id="best-threshold")
     table = gr.Dataframe(
-        headers=HEADERS, datatype="str", interactive=False, visible="hidden", wrap=True, max_height=420,
+        headers=HEADERS, datatype="str", interactive=False, wrap=True, max_height=420,
         column_widths=["52px", "270px", "170px", "170px", "72px", "104px"], label="Answers", show_label=False,
         buttons=[], elem_id="answer-table",
     )  # fmt: skip
@@ -214,7 +214,7 @@ def _table(view: BatchView, answered: Answered, threshold: float) -> Updates:
     rows = answer_rows(answered.predictions, threshold)
     label = "Answers" if len(rows) < ROWS_SHOWN else f"The first {ROWS_SHOWN} answers; the downloads hold all"
     return {
-        view.table: gr.Dataframe(value={"headers": HEADERS, "data": rows}, visible=True, label=label),
+        view.table: gr.Dataframe(value={"headers": HEADERS, "data": rows}, label=label),
         view.figures: figures_markup(answered.predictions, threshold, len(answered.questions)),
     }
 

@@ -99,7 +99,7 @@ def many_texts(first: ClassExample) -> Many:
         stop = gr.Button("Stop", interactive=False, elem_id="many-stop", elem_classes="key-stop", scale=1)
     message = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="many-notice", elem_classes="page-notice")
     table = gr.Dataframe(
-        headers=COLUMNS, datatype="str", type="array", interactive=False, max_height=360, visible="hidden",
+        headers=COLUMNS, datatype="str", type="array", interactive=False, max_height=360, visible=False,
         label="Predictions: click a row to see its bars and to ask why", elem_id="class-table",
         column_widths=["52px", "340px", "130px", "90px", "120px", "110px"], show_search="search",
         buttons=["fullscreen"],
@@ -247,7 +247,7 @@ def cleared(many: Many) -> Updates:
     """Nothing of an earlier batch."""
     off: dict[str, Any] = {"value": None, "interactive": False}
     return {
-        many.table: gr.Dataframe([], visible="hidden"),
+        many.table: gr.Dataframe([], visible=False),
         many.csv: gr.DownloadButton(**off),
         many.jsonl: gr.DownloadButton(**off),
         many.metrics: "",
