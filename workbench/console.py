@@ -3,12 +3,14 @@
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.loading.load import LoadProgress
 from workbench.manager import DEMO, ModelSpec
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,15 @@ def rewritten(text: str, last: bool = False) -> None:
     """A line of progress that replaces the one before, where somebody can see it."""
     if sys.stderr.isatty():
         note(f"\r{text:<79}", end="\n" if last else "")
+
+
+def watched(items: Iterable[Item], total: int, called: str) -> list[Item]:
+    """All items, with a line of progress that says what they are called."""
+    found: list[Item] = []
+    for item in items:
+        found.append(item)
+        rewritten(f"{len(found):,} of {total:,} {called}", last=len(found) == total)
+    return found
 
 
 def add_json_option(parser: argparse.ArgumentParser) -> None:

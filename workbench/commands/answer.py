@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from workbench.console import Command, add_model_options, asked_model, note, rewritten, show_load
+from workbench.console import Command, add_model_options, asked_model, note, show_load, watched
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask, ask_one
 from workbench.evals.exports import prepare_folder, write_predictions
@@ -16,7 +16,6 @@ from workbench.evals.squad_files import Question, read_questions
 from workbench.evals.tables import LOCAL, read_table
 from workbench.manager import ModelManager
 from workbench.settings import read_settings
-from workbench.text.language_model import LanguageModel
 from workbench.text.reading import trained_windows
 from workbench.text.requests import SPAN_TEMPLATE
 
@@ -61,7 +60,7 @@ def answer(options: argparse.Namespace) -> dict[str, Any]:
                 method = replace(method, head=card.key, **(trained_windows(card) | _windows(options)))
             if options.file is None:
                 return _shown(options, ask_one(model, method, questions[0]))
-            return _many(options, _watched(model, method, questions))
+            return _many(options, watched(ask(model, method, questions), len(questions), "questions"))
 
 
 def _method(options: argparse.Namespace) -> SpanMethod:
@@ -89,15 +88,6 @@ def _questions(options: argparse.Namespace) -> list[Question]:
     if options.question is None or options.context is None:
         raise BadRequest("Give --question and --context, or --file with questions and passages.")
     return [Question("question", options.question, options.context)]
-
-
-def _watched(model: LanguageModel, method: SpanMethod, questions: list[Question]) -> list[AnswerPrediction]:
-    """The predictions, with a line of progress."""
-    found = []
-    for prediction in ask(model, method, questions):
-        found.append(prediction)
-        rewritten(f"{len(found):,} of {len(questions):,} questions", last=len(found) == len(questions))
-    return found
 
 
 def _shown(options: argparse.Namespace, prediction: AnswerPrediction) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from workbench.console import Command, add_model_options, asked_model, note, rewritten, show_load
+from workbench.console import Command, add_model_options, asked_model, note, show_load, watched
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask, ask_one
 from workbench.evals.exports import prepare_folder, write_predictions
@@ -76,7 +76,7 @@ def classify(options: argparse.Namespace) -> dict[str, Any]:
             method = _prepared(options, asked, card, model, examples)
             if table is None:
                 return _shown(options, ask_one(model, method, examples[0]))
-            return _many(options, _watched(model, method, examples))
+            return _many(options, watched(ask(model, method, examples), len(examples), "texts"))
 
 
 def _likelihood(options: argparse.Namespace) -> LabelLikelihood:
@@ -128,17 +128,6 @@ def _prepared(
     if card is None or card.problem is None:
         raise BadRequest("Give --labels a,b,c to ask the language model, or --head NAME to ask a trained head.")
     return HeadMethod(card.key, card.labels, card.problem, options.threshold)
-
-
-def _watched(
-    model: LanguageModel, method: LabelLikelihood | HeadMethod, examples: list[TextExample]
-) -> list[ClassPrediction]:
-    """The predictions, with a line of progress."""
-    found = []
-    for prediction in ask(model, method, examples):
-        found.append(prediction)
-        rewritten(f"{len(found):,} of {len(examples):,} texts", last=len(found) == len(examples))
-    return found
 
 
 def _shown(options: argparse.Namespace, prediction: ClassPrediction) -> dict[str, Any]:
