@@ -20,8 +20,9 @@ from tests.engine.tiny import (
     tiny_model,
     turns,
 )
-from workbench.engine.engine import Engine, chunk_tokens, row_block
+from workbench.engine.engine import Engine
 from workbench.engine.jobs import Decode, Decoded, Read, Sampling, Score
+from workbench.engine.sizing import chunk_tokens, row_block
 from workbench.errors import BadRequest, Busy, Cancelled, TooLong
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM

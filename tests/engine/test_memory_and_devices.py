@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from tests.engine.tiny import GREEDY, answer, quiet_engine, sampled, tiny_model, turns
-from workbench.engine.engine import as_shown, chunk_tokens
+from workbench.engine.engine import as_shown
 from workbench.engine.jobs import Decode, Read, Score
 from workbench.engine.sampling import describe
 from workbench.engine.served import input_device
+from workbench.engine.sizing import chunk_tokens
 from workbench.errors import BadRequest, NotEnoughMemory
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
@@ -60,13 +61,6 @@ def test_memory_that_runs_out_reaches_the_asker_with_advice(monkeypatch: pytest.
 def test_any_other_error_stays_what_it_is() -> None:
     error = RuntimeError("shapes differ")
     assert as_shown(error) is error
-
-
-@pytest.mark.parametrize("lengths", [(5,), (1,), (1, 1, 1), (4, 4), (4, 1, 4, 1), (1, 3, 2, 5)])
-def test_continuations_scored_over_one_context_are_those_scored_alone_bit_for_bit(lengths: tuple[int, ...]) -> None:
-    tails = tuple(tuple(range(start, start + length)) for start, length in enumerate(lengths))
-    alone = [answer(quiet_engine(), Score((9, 8, 7), (tail,)))[0] for tail in tails]
-    assert answer(quiet_engine(), Score((9, 8, 7), tails)) == alone
 
 
 def test_a_column_without_a_token_is_no_alternative() -> None:

@@ -24,6 +24,8 @@ class FakeWork:
     rows_left: int
     handle: Handle = field(default_factory=lambda: Handle(Decode((1,), 1)))
     done: bool = False
+    apart: bool = False
+    exclusive: bool = False
 
     @property
     def row_count(self) -> int:

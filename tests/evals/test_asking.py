@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from tests.evals.answering import StandIn
 from workbench.errors import BadCheckpoint, BadRequest, Busy, Cancelled, NotEnoughMemory, NumericalFailure, TooLong
 from workbench.evals.asking import Answer, Request, ask
+from workbench.text.pending import Later
 from workbench.text.requests import LogLikelihood, Scored
 
 
-class Echo:
+class Echo(StandIn):
     """Answers with the length of the context; raises what the context names."""
 
     def __init__(self) -> None:
@@ -65,9 +67,77 @@ def test_what_is_no_examples_fault_is_raised(example: str, error: type[Exception
         list(ask(Echo(), Method(), [example]))
 
 
-def test_nothing_is_asked_ahead_of_who_reads() -> None:
-    model = Echo()
-    predictions = ask(model, Method(), ["a", "b", "c"])
+def test_no_more_is_asked_ahead_of_who_reads_than_may_be_under_way() -> None:
+    taken = []
+    examples = (taken.append(example) or example for example in "abcdef")
+    predictions = ask(Echo(), Method(), examples, in_flight=3)
+    assert taken == []
+    next(predictions)
+    assert taken == ["a", "b", "c"]
+    next(predictions)
+    assert taken == ["a", "b", "c", "d"]
+
+
+class Slow(StandIn):
+    """Remembers what was submitted and what was cancelled."""
+
+    def __init__(self) -> None:
+        self.submitted: list[str] = []
+        self.cancelled: list[str] = []
+
+    def submit(self, requests: Sequence[Request]) -> Later:
+        (request,) = requests
+        assert isinstance(request, LogLikelihood)
+        self.submitted.append(request.context)
+
+        def read() -> list[Answer]:
+            if request.context == "busy":
+                raise Busy("busy")
+            return [Scored(len(self.submitted), True)]
+
+        return Later(read, lambda: self.cancelled.append(request.context))
+
+
+def test_examples_are_under_way_together_and_come_back_in_order() -> None:
+    assert list(ask(Slow(), Method(), ["a", "b", "c", "d"], in_flight=3)) == ["a 3", "b 4", "c 4", "d 4"]
+
+
+def test_when_the_reader_leaves_what_is_under_way_is_cancelled() -> None:
+    model = Slow()
+    predictions = ask(model, Method(), ["a", "b", "c", "d"], in_flight=3)
     next(predictions)
     predictions.close()
-    assert model.asked == ["a"]
+    assert {"b", "c"} <= set(model.cancelled) and "d" not in model.submitted
+
+
+def test_when_the_service_fails_what_is_under_way_is_cancelled() -> None:
+    model = Slow()
+    with pytest.raises(Busy):
+        list(ask(model, Method(), ["busy", "b", "c"], in_flight=2))
+    assert "b" in model.cancelled and "c" not in model.submitted
+
+
+class Narrow(Slow):
+    """Takes two examples at a time and refuses more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way = 0
+
+    def submit(self, requests: Sequence[Request]) -> Later:
+        if self.under_way == 2:
+            raise Busy("two are waiting already")
+        self.under_way += 1
+        asked = super().submit(requests)
+
+        def read() -> list[Answer]:
+            self.under_way -= 1
+            return asked.result()
+
+        return Later(read)
+
+
+def test_a_model_that_takes_no_more_is_asked_again_when_one_is_done() -> None:
+    model = Narrow()
+    assert len(list(ask(model, Method(), "abcdefgh", in_flight=5))) == 8
+    assert model.submitted == list("abcdefgh")

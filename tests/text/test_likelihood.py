@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.text.tiny import STORY, TOKENIZER, tiny_language_model
 from workbench.errors import BadRequest, Busy, TooLong
 from workbench.text.language_model import LanguageModel
+from workbench.text.pairs import rolling_jobs
 from workbench.text.requests import LogLikelihood, RollingLogLikelihood
 
 CONTEXT = 64
@@ -92,16 +93,52 @@ def test_the_likeliest_continuation_is_greedy(model: LanguageModel) -> None:
     assert model.loglikelihoods([LogLikelihood("The unicorn", text)])[0].is_greedy
 
 
-def test_many_requests_are_answered_in_their_order_and_equal_contexts_computed_once(model: LanguageModel) -> None:
+def test_many_requests_are_answered_in_their_order_and_what_they_have_in_common_is_computed_once(
+    model: LanguageModel,
+) -> None:
     words = (" walked", " said", " slept", " was")
-    contexts = [STORY[:place] for place in range(20, 40) if STORY[place - 1].isalpha()]
+    contexts = ["The unicorn", "Nobody", "A café was open", "under the apple"]
     requests = [LogLikelihood(context, word) for context in contexts for word in words]
     before = model.engine.steps
     together = model.loglikelihoods(requests)
-    assert model.engine.steps - before == len(contexts) * (1 + len(words))
-    assert [answer.loglikelihood for answer in together] == [
-        model.loglikelihoods([request])[0].loglikelihood for request in requests
+    assert model.engine.steps - before == len(contexts)
+    assert [answer.loglikelihood for answer in together] == pytest.approx(
+        [model.loglikelihoods([request])[0].loglikelihood for request in requests], abs=1e-5
+    )
+
+
+def test_contexts_with_a_long_beginning_in_common_are_scored_in_one_pass(model: LanguageModel) -> None:
+    story = "The old king slept under the apple tree, and nobody answered "
+    requests = [LogLikelihood(story + word, " already!") for word in ("the king", "the children", "")]
+    alone = [model.loglikelihoods([request])[0] for request in requests]
+    before = model.engine.steps
+    together = model.loglikelihoods(requests)
+    assert model.engine.steps - before == 1
+    assert [[token.id for token in one.tokens] for one in together] == [
+        [token.id for token in one.tokens] for one in alone
     ]
+    assert [one.loglikelihood for one in together] == pytest.approx([one.loglikelihood for one in alone], abs=1e-5)
+
+
+def test_contexts_that_were_cut_at_the_left_are_scored_right_in_one_question(model: LanguageModel) -> None:
+    words = STORY * 3
+    requests = [LogLikelihood(words, tail) for tail in (" apple", " apple tree and a green hill", " a")]
+    alone = [model.loglikelihoods([request])[0] for request in requests]
+    together = model.loglikelihoods(requests)
+    assert [one.unseen_tokens for one in together] == [one.unseen_tokens for one in alone]
+    assert [one.loglikelihood for one in together] == pytest.approx([one.loglikelihood for one in alone], abs=1e-5)
+
+
+def test_a_shared_beginning_changes_no_number_and_must_be_one(model: LanguageModel) -> None:
+    shots = "The unicorn walked to the green hill, and the children said: It's late, naïve as they were.\n\n"
+    for rest in ("Nobody answered", "A café"):
+        with_it, without = (
+            model.loglikelihoods([LogLikelihood(shots + rest, " was", shared)])[0] for shared in (shots, "")
+        )
+        assert with_it.loglikelihood == pytest.approx(without.loglikelihood, abs=1e-5)
+    assert len(model.engine.served.prefixes) == 1
+    with pytest.raises(BadRequest, match="does not begin with"):
+        LogLikelihood("a", "b", "c")
 
 
 def test_more_requests_than_the_engine_lets_wait_are_answered(model: LanguageModel) -> None:
@@ -172,6 +209,18 @@ def test_rolling_predicts_every_token_once_in_the_published_windows(model: Langu
     scored = model.rolling_loglikelihood(RollingLogLikelihood(text))
     assert [token.id for token in scored.tokens] == tokens
     assert scored.loglikelihood == pytest.approx(expected, abs=1e-3)
+
+
+@pytest.mark.parametrize("length", [1, 64, 65, 128, 200, 333])
+def test_rolling_windows_are_the_harness_own(length: int) -> None:
+    utils = pytest.importorskip("lm_eval.utils")
+    text = "".join(random.Random(length).choices("xyzqvkw", k=length))
+    windows = utils.get_rolling_token_windows(
+        token_list=TOKENIZER.encode(text), prefix_token=TOKENIZER.eos_id, max_seq_len=CONTEXT, context_len=1
+    )
+    theirs = [tuple(map(tuple, utils.make_disjoint_window(window))) for window in windows]
+    ours = [(job.context, job.continuations[0]) for job in rolling_jobs(TOKENIZER, RollingLogLikelihood(text), CONTEXT)]
+    assert ours == theirs
 
 
 def test_an_empty_text_has_no_rolling_likelihood(model: LanguageModel) -> None:

@@ -135,5 +135,5 @@ def test_what_is_under_way_is_cancelled_when_one_text_fails(model: LanguageModel
         return handles[-1]
 
     with pytest.raises(BadRequest, match="no"):
-        list(reading.in_order(submit, [Read((1, 2), "plain")] * 5))
+        reading.Line(submit, [Read((1, 2), "plain")] * 5)
     assert len(handles) == 3 and all(handle.cancelled for handle in handles)

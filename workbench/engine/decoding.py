@@ -20,11 +20,12 @@ class DecodeWork:
     def __init__(self, served: Served, job: Decode, handle: Handle[Decoded]):
         self._served, self._job, self.handle = served, job, handle
         self._limit = room_to_decode(served, job)
-        self._prefill = Prefill(served, job.prompt, room=self._limit)
+        self._prefill = Prefill(served, job.prompt, self._limit, job.shared)
         self._sampler = sampler_of(served, job)
         self._tokens: list[Token] = []
         self._ids: list[int] = []
         self.slots = 1
+        self.apart, self.exclusive = False, False
         self.done = False
 
     @property
@@ -58,7 +59,9 @@ class DecodeWork:
         self._ids.append(chosen)
         self._tokens.append(token)
         self.handle.emit(token)
-        if len(self._ids) == self._limit:
+        if self._job.ends is not None and self._job.ends(chosen):
+            self._finish("ended", None)
+        elif len(self._ids) == self._limit:
             self._finish("length", None)
 
     def _finish(self, reason: str, stop_token: int | None) -> None:
@@ -77,10 +80,11 @@ class BeamWork:
     def __init__(self, served: Served, job: Decode, handle: Handle[Decoded]):
         self._served, self.handle = served, handle
         limit = room_to_decode(served, job)
-        self._prefill = Prefill(served, job.prompt, room=limit)
+        self._prefill = Prefill(served, job.prompt, limit, job.shared)
         self._search = BeamSearch(job.beams, sampler_of(served, job), job.stop_tokens, limit, job.alternatives)
         self._caches: list[KVCache] = []
         self.slots = job.beams.count
+        self.apart, self.exclusive = False, False
         self.done = False
 
     @property

@@ -12,24 +12,21 @@ from workbench.engine.decoding import BeamWork, DecodeWork
 from workbench.engine.jobs import Decode, Decoded, Handle, Job, Read, Score, Scored
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import AnyModel, Served, ServedHead, input_device
+from workbench.engine.served import AnyModel, Served, ServedHead
+from workbench.engine.sizing import chunk_tokens, cpu_threads_for, row_block, workers_for
 from workbench.engine.trees import TreeWork
 from workbench.errors import Cancelled, NotEnoughMemory
 from workbench.gptj.lora import Adapter
 
 EngineWork = DecodeWork | BeamWork | ScoreWork | ReadWork | TreeWork
 
-CHUNK_BUDGET_FLOP = 2e11
-"""Work of one prefill chunk on a CPU: about a second on two cores, so Stop and other streams never wait long."""
-SMALLEST_CHUNK_TOKENS, LARGEST_CHUNK_TOKENS = 16, 512
-ROW_BLOCK = 8
-SMALL_MODEL_PARAMETERS = 50_000_000
-
 
 class Engine:
     """Serves one model. Use it as a context manager, or call `close`.
 
-    `_lock` protects the scheduler and `_closed`; the model is touched by the engine's thread alone.
+    `_lock` protects the scheduler and what decides whose turn it is. The model is touched by the engine's threads
+    alone. One of them steps all streams together and takes turns with the rest; helpers, if there are any, take turns
+    only with work that may be computed apart. A step is computed by one thread, so no number depends on which.
 
     Args:
         model: in eval mode; nobody else may run it meanwhile.
@@ -38,7 +35,8 @@ class Engine:
         max_rows: streams decoding at a time, and as many jobs beside them that score or read.
         max_waiting: jobs waiting before newcomers are refused.
         threaded: False runs jobs only inside `run_until_idle`.
-        cpu_threads: of the engine's thread; None leaves PyTorch's own number.
+        cores: CPU cores to use, in threads of a pass or in passes side by side; None leaves PyTorch's own number, and
+            computes one pass at a time.
     """
 
     def __init__(
@@ -49,7 +47,7 @@ class Engine:
         max_rows: int = 16,
         max_waiting: int = 256,
         threaded: bool = True,
-        cpu_threads: int | None = None,
+        cores: int | None = None,
     ):
         self.served = Served(
             model=model,
@@ -61,12 +59,20 @@ class Engine:
         self._scheduler: Scheduler[EngineWork] = Scheduler(max_rows, max_waiting)
         self._lock = threading.Condition()
         self._closed = False
-        self._cpu_threads = cpu_threads
+        self._cpu_threads = None if cores is None else cpu_threads_for(model, cores)
+        self._stirred = False
+        """Whether something happened that the engine's thread has not looked at."""
+        self._helping = 0
+        """Helpers in the middle of a step."""
+        self._exclusive = False
+        """Whether the engine's thread needs the model for itself."""
         self.steps = 0
         """Forward passes so far."""
-        self._thread = threading.Thread(target=self._serve, name="engine", daemon=True) if threaded else None
-        if self._thread is not None:
-            self._thread.start()
+        self._helpers = 0 if cores is None or not threaded else workers_for(model, cores) - 1
+        targets = [self._serve, *[self._help] * self._helpers] if threaded else []
+        self._threads = [threading.Thread(target=target, name="engine", daemon=True) for target in targets]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> "Engine":
         return self
@@ -140,11 +146,12 @@ class Engine:
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-        if self._thread is not None:
-            self._thread.join()
+        for thread in self._threads:
+            thread.join()
         for work in self._scheduler.jobs:
             if not work.done:
                 work.handle.fail(Cancelled("The model was unloaded before the request was done."))
+        self.served.prefixes.clear()
 
     @torch.inference_mode()
     def run_until_idle(self) -> None:
@@ -157,40 +164,83 @@ class Engine:
             if self._closed:
                 raise Cancelled("The model was unloaded. Choose a loaded model.")
             self._scheduler.add(work)
-            self._lock.notify_all()
+            self._stir()
+
+    def _stir(self) -> None:
+        """Wakes who waits; call it under the lock."""
+        self._stirred = True
+        self._lock.notify_all()
 
     @torch.inference_mode()
     def _serve(self) -> None:
+        """The engine's own thread."""
         if self._cpu_threads is not None:
             torch.set_num_threads(self._cpu_threads)
         while True:
             with self._lock:
-                self._lock.wait_for(lambda: self._closed or not self._scheduler.idle)
+                self._lock.wait_for(lambda: self._closed or self._stirred)
                 if self._closed:
                     return
-            self._turn()
+                self._stirred = False
+            if self._turn():
+                with self._lock:
+                    self._stir()
+
+    @torch.inference_mode()
+    def _help(self) -> None:
+        """A helper's thread."""
+        if self._cpu_threads is not None:
+            torch.set_num_threads(self._cpu_threads)
+        while (work := self._wait_apart()) is not None:
+            self._solo_step(work)
+            with self._lock:
+                self._helping -= 1
+                self._stir()
+
+    def _wait_apart(self) -> EngineWork | None:
+        """The next work for a helper, once there is any; None when the engine closes."""
+        with self._lock:
+            while not self._closed:
+                work = None if self._exclusive else self._scheduler.next_solo((True,))
+                if work is not None:
+                    self._scheduler.begin(work)
+                    self._helping += 1
+                    return work
+                self._lock.wait()
+            return None
 
     def _turn(self) -> bool:
-        """At most one solo step and one row step; gives whether there is more to do."""
+        """At most one solo step and one row step; gives whether anything was done."""
         with self._lock:
-            for work in self._scheduler.sweep():
+            cancelled = self._scheduler.sweep()
+            for work in cancelled:
                 work.handle.drop()
-            solo = self._scheduler.next_solo()
+            # Where somebody helps, streams do not wait for what a helper can do.
+            left = (True, False) if not self._helpers or not self._scheduler.row_works() else (False,)
+            solo = self._scheduler.next_solo(left)
+            if solo is not None:
+                self._scheduler.begin(solo)
+                if solo.exclusive:
+                    self._exclusive = True
+                    self._lock.wait_for(lambda: not self._helping)
+            self._lock.notify_all()
         if solo is not None:
             self._solo_step(solo)
         with self._lock:
+            self._exclusive = False
             together = self._scheduler.row_works()
         if together:
             self._row_step(together)
-        with self._lock:
-            return not self._scheduler.idle
+        return bool(cancelled or solo is not None or together)
 
     def _solo_step(self, work: EngineWork) -> None:
-        self.steps += 1
         try:
             work.solo_step()
         except Exception as error:  # whatever it was, it must reach the asker, and the engine must go on
             self._fail(work, error)
+        with self._lock:
+            self.steps += 1
+            self._scheduler.end(work)
 
     def _row_step(self, together: list[EngineWork]) -> None:
         self.steps += 1
@@ -227,30 +277,3 @@ def as_shown(error: Exception) -> Exception:
     # Without its traceback, whose frames would keep the step's tensors alive when memory is short.
     shown.__cause__ = error.with_traceback(None)
     return shown
-
-
-def cpu_threads_for(model: AnyModel, available: int) -> int:
-    """How many CPU threads serve a model best: a small one loses more to waiting for threads than they bring."""
-    return available if block_parameters(model) >= SMALL_MODEL_PARAMETERS else 1
-
-
-def row_block(model: AnyModel) -> int:
-    """Rows of a decoding step: a fixed number for float weights, so that company changes no bit of a stream.
-
-    Quantized weights take what there is (0): LLM.int8 looks for outliers over all rows of a step.
-    """
-    return ROW_BLOCK if all(weight.is_floating_point() for weight in model.parameters()) else 0
-
-
-def chunk_tokens(model: AnyModel) -> int:
-    """Tokens a prefill chunk: a power of two that depends on the model and device alone, never on the load."""
-    if input_device(model).type != "cpu":
-        return LARGEST_CHUNK_TOKENS
-    fitting = int(CHUNK_BUDGET_FLOP / (2 * block_parameters(model)))
-    return max(SMALLEST_CHUNK_TOKENS, min(LARGEST_CHUNK_TOKENS, 2 ** fitting.bit_length() // 2))
-
-
-def block_parameters(model: AnyModel) -> int:
-    """Parameters of the blocks' matrices, from the configuration: four-bit weights pack two into one element."""
-    c = model.config
-    return c.n_layer * (4 * c.n_embd**2 + 2 * c.n_embd * c.inner_width)

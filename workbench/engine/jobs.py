@@ -4,7 +4,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -15,8 +15,7 @@ if TYPE_CHECKING:  # requests are made where no torch is: what they cost must be
     from torch import Tensor
 
 LARGEST_SEED = 2**63 - 1
-MOST_ALTERNATIVES = 100
-MOST_BEAMS = 16
+MOST_ALTERNATIVES, MOST_BEAMS = 100, 16
 
 
 def check_number(name: str, value: object, low: float, high: float, above: bool = False) -> None:
@@ -118,8 +117,13 @@ class Decode:
     """What the continuation must begin with: chosen in place of the sampler's own choice."""
     alternatives: int = 0
     """How many of the likeliest tokens to report beside each chosen one."""
+    shared: int = 0
+    """Of the prompt's first tokens: their keys and values are kept for the next that begins so."""
+    ends: Callable[[int], bool] | None = field(default=None, compare=False, repr=False)
+    """Asked about each chosen token, once, in order: whether the continuation ends with it. Not for beams."""
 
     def __post_init__(self) -> None:
+        check_whole("shared", self.shared, 0, len(self.prompt))
         if not self.prompt:
             raise BadRequest("The prompt is empty: give the model at least one token to continue.")
         check_whole("max_new_tokens", self.max_new_tokens, 1, 2**20)
@@ -141,13 +145,21 @@ class Score:
     context: tuple[int, ...]
     continuations: tuple[tuple[int, ...], ...]
     alternatives: int = 0
+    given: tuple[int, ...] = ()
+    """How many of each continuation's first tokens are context that it has for itself: they are not scored."""
+    shared: int = 0
+    """Of the context's first tokens: their keys and values are kept for the next job that begins so."""
 
     def __post_init__(self) -> None:
+        check_whole("shared", self.shared, 0, len(self.context))
         check_whole("alternatives", self.alternatives, 0, MOST_ALTERNATIVES)
         if not self.context:
             raise BadRequest("The context is empty: start it with the end-of-text token.")
         if not self.continuations or not all(self.continuations):
             raise BadRequest("Each continuation to score needs at least one token, and there must be one.")
+        each = zip(self.given, self.continuations, strict=False)
+        if self.given and (len(self.given) != len(self.continuations) or any(not 0 <= n < len(c) for n, c in each)):
+            raise BadRequest("given must say for each continuation how many of its tokens are not scored; not all.")
 
 
 @dataclass(frozen=True)
@@ -186,7 +198,7 @@ class Decoded:
 
     tokens: tuple[Token, ...]
     finish_reason: str
-    """"stop" (a stop token came) or "length" (max_new_tokens, or the context's end)."""
+    """"stop" (a stop token came), "ended" (`ends` said so) or "length" (max_new_tokens, or the context's end)."""
     stop_token: int | None = None
     """The stop token that came; not among the tokens."""
 

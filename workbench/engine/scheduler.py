@@ -5,7 +5,7 @@ streams together. So a long prompt delays a running stream by one chunk at a tim
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
 from workbench.engine.jobs import Handle
@@ -18,6 +18,10 @@ class Work(Protocol):
     handle: Handle
     slots: int
     """Rows it needs at most; 0: it never takes part in a row step."""
+    apart: bool
+    """Whether another thread may compute its solo steps while this one computes something else."""
+    exclusive: bool
+    """Whether nothing else may be computed during its solo steps."""
     done: bool
 
     @property
@@ -40,6 +44,8 @@ class Scheduler(Generic[AnyWork]):
         self._max_rows, self._max_waiting = max_rows, max_waiting
         self._waiting: deque[AnyWork] = deque()
         self._admitted: deque[AnyWork] = deque()
+        self._busy: set[int] = set()
+        """Work that a thread is computing now, by id: nobody else touches it."""
 
     @property
     def idle(self) -> bool:
@@ -63,7 +69,8 @@ class Scheduler(Generic[AnyWork]):
 
     def sweep(self) -> list[AnyWork]:
         """Forgets finished work and takes out what was cancelled, for the engine to drop; then admits who fits."""
-        cancelled = [work for work in self.jobs if work.handle.cancelled and not work.done]
+        free = [work for work in self.jobs if id(work) not in self._busy]
+        cancelled = [work for work in free if work.handle.cancelled and not work.done]
         gone = {id(work) for work in cancelled} | {id(work) for work in self._admitted if work.done}
         self._waiting = deque(work for work in self._waiting if id(work) not in gone)
         self._admitted = deque(work for work in self._admitted if id(work) not in gone)
@@ -74,10 +81,22 @@ class Scheduler(Generic[AnyWork]):
         """Takes failed work out."""
         self._admitted = deque(other for other in self._admitted if other is not work)
 
-    def next_solo(self) -> AnyWork | None:
-        """The work whose turn it is to compute alone; the others keep their order."""
+    def begin(self, work: AnyWork) -> None:
+        """A thread starts to compute this work."""
+        self._busy.add(id(work))
+
+    def end(self, work: AnyWork) -> None:
+        """It is done with its step."""
+        self._busy.discard(id(work))
+
+    def next_solo(self, kinds: Collection[bool] = (True, False)) -> AnyWork | None:
+        """The work whose turn it is to compute alone; the others keep their order.
+
+        Args:
+            kinds: of work to choose from: that which may be computed apart (True), and the other (False).
+        """
         for work in self._admitted:
-            if work.row_count == 0:
+            if work.row_count == 0 and work.apart in kinds and id(work) not in self._busy and not work.done:
                 self._admitted.remove(work)
                 self._admitted.append(work)
                 return work

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.jobs import check_whole
+from workbench.engine.prefix import MOST_BYTES, SMALLEST_PREFIX, Prefix, Prefixes
 from workbench.errors import BadRequest, TooLong
 from workbench.gptj.cache import CacheRows, KVCache
 from workbench.gptj.heads import GPTJForQuestionAnswering, GPTJForSequenceClassification
@@ -55,6 +56,8 @@ class Served:
     """Ids from here on have no token and are never drawn."""
     heads: dict[str, ServedHead] = field(default_factory=dict)
     """By name. Heads are added and taken away from any thread; jobs hold the one they began with."""
+    prefixes: Prefixes = field(default_factory=Prefixes)
+    """Beginnings that many requests share."""
 
     @property
     def context(self) -> int:
@@ -95,6 +98,45 @@ class Served:
         """States after the last LayerNorm of one stream's next tokens, (T, C); extends its cache."""
         return self._trunk([list(tokens)], cache)[0]
 
+    def states(
+        self, tokens: Sequence[int], positions: Sequence[int], mask: Tensor | None, cache: KVCache | None
+    ) -> Tensor:
+        """States of tokens that look where a mask (1, 1, T, S) lets them, (T, C); extends the cache, if there is one.
+
+        Args:
+            positions: of each token in its own text.
+            mask: None: each token looks at all before it.
+        """
+        device = self.device
+        found = self.model.transformer(
+            torch.tensor([tokens], device=device),
+            past_key_values=cache,
+            attention_mask=None if mask is None else mask.to(device),
+            position_ids=torch.tensor([positions], device=device),
+            use_cache=cache is not None,
+        )
+        return found.last_hidden_state[0]
+
+    def shared_tokens(self, shared: int, tokens: int) -> int:
+        """How many of a text's first tokens are taken from the kept prefixes; 0 where that would bring nothing.
+
+        Args:
+            shared: tokens that the text is said to share with others.
+            tokens: of the whole text, whose last one is always computed.
+        """
+        shared = min(shared, tokens - 1)
+        return shared if shared >= SMALLEST_PREFIX and shared * self._token_bytes <= MOST_BYTES else 0
+
+    def prefix(self, tokens: tuple[int, ...]) -> Prefix:
+        """The kept keys and values of a beginning."""
+        return self.prefixes.get(tokens, self.model.config.n_layer, self.chunk_tokens, self._token_bytes)
+
+    @property
+    def _token_bytes(self) -> int:
+        """Of a token's keys and values."""
+        config = self.model.config
+        return 2 * config.n_layer * config.n_embd * self.model.transformer.ln_f.weight.element_size()
+
     def logits(self, hidden: Tensor) -> Tensor:
         """(T, C) -> (T, V) in float32 on the CPU, where sampling takes place."""
         logits: Tensor = self._lm_head(hidden)
@@ -127,18 +169,20 @@ class Served:
 
 
 class Prefill:
-    """Runs tokens through the model chunk by chunk.
+    """Runs a stream's prompt through the model chunk by chunk.
 
     Args:
-        tokens: one stream's next tokens.
-        cache: of the stream's earlier tokens; None starts a stream.
-        room: tokens to keep free in a new cache for what follows.
+        tokens: the prompt.
+        room: tokens to keep free in the cache for what follows.
+        shared: how many of the first tokens other requests begin with too.
     """
 
-    def __init__(self, served: Served, tokens: Sequence[int], cache: KVCache | None = None, room: int = 0):
-        self._served, self._tokens, self._fed = served, tokens, 0
-        fresh = KVCache(served.model.config.n_layer, capacity=len(tokens) + room)
-        self.cache = fresh if cache is None else cache
+    def __init__(self, served: Served, tokens: tuple[int, ...], room: int = 0, shared: int = 0):
+        self._served, self._tokens, self._room = served, tokens, room
+        shared = served.shared_tokens(shared, len(tokens))
+        self._prefix = served.prefix(tokens[:shared]) if shared else None
+        self._fed = 0
+        self.cache = KVCache(served.model.config.n_layer, capacity=len(tokens) + room)
 
     @property
     def done(self) -> bool:
@@ -146,7 +190,13 @@ class Prefill:
         return self._fed == len(self._tokens)
 
     def step(self) -> Tensor:
-        """The next chunk's states, (T, C)."""
+        """The next chunk's states, (T, C); none of them, (0, C), for a chunk that others share."""
+        if self._prefix is not None:
+            self._prefix.step(self._served.hidden)
+            if self._prefix.done:
+                self.cache = self._prefix.copy(len(self._tokens) + self._room - self._prefix.length)
+                self._fed, self._prefix = self._prefix.length, None
+            return torch.empty(0, self._served.model.config.n_embd)
         chunk = self._tokens[self._fed : self._fed + self._served.chunk_tokens]
         self._fed += len(chunk)
         return self._served.hidden(chunk, self.cache)

@@ -55,6 +55,7 @@ class TreeWork:
         self._closing = [(NEVER,) * len(job.closing)] * (len(job.tokens) + 1)
         self.slots = 0
         self.row_count = 0
+        self.apart, self.exclusive = True, False
         self.done = False
 
     def solo_step(self) -> None:

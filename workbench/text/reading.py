@@ -1,14 +1,16 @@
-"""Texts as tokens to be scored or read by a head, and the way that many jobs take through the engine."""
+"""Texts as tokens to be read by a head, and the way that many jobs take through the engine."""
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import NamedTuple, TypeVar
+from typing import Generic, TypeVar
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Handle, Job, Read, Result
 from workbench.errors import BadRequest, TooLong
 from workbench.loading.head_card import HeadCard
-from workbench.text.requests import Classified, Classify, LogLikelihood
+from workbench.text.pending import Later
+from workbench.text.requests import Answer, Classified, Classify
 from workbench.text.tokenizer import Tokenizer
 
 AnyJob = TypeVar("AnyJob", bound=Job)
@@ -19,60 +21,45 @@ SMALLEST_SETTINGS = {"window_tokens": 8, "doc_stride": 0, "max_answer_tokens": 1
 ASKED_WITH = {"classify": "a classification", "answer": "a question about a passage"}
 
 
-def in_order(submit: Callable[[AnyJob], Handle[Result]], jobs: Iterable[AnyJob]) -> Iterator[Result]:
-    """All jobs' results in order; if one fails or the caller leaves, those under way are cancelled."""
-    under_way: deque[Handle[Result]] = deque()
-    try:
-        for job in jobs:
-            under_way.append(submit(job))
-            if len(under_way) == IN_FLIGHT:
-                yield under_way[0].result()
-                under_way.popleft()
-        for handle in under_way:
-            yield handle.result()
-    finally:
-        for handle in under_way:
+class Line(Generic[AnyJob, Result]):
+    """Jobs on their way through the engine, IN_FLIGHT of them at a time; the first ones start at once.
+
+    Iterate it for the results, in order. If a job fails or the caller leaves, those under way are cancelled.
+    """
+
+    def __init__(self, submit: Callable[[AnyJob], Handle[Result]], jobs: Iterable[AnyJob]):
+        self._submit: Callable[[AnyJob], Handle[Result]] = submit
+        self._jobs = iter(jobs)
+        self._under_way: deque[Handle[Result]] = deque()
+        self._fill()
+
+    def __iter__(self) -> Iterator[Result]:
+        try:
+            while self._under_way:
+                yield self._under_way[0].result()
+                self._under_way.popleft()
+                self._fill()
+        finally:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """Stops the jobs under way, and starts no more."""
+        self._jobs = iter(())
+        for handle in self._under_way:
             handle.cancel()
 
-
-class Pair(NamedTuple):
-    """A likelihood request in tokens."""
-
-    context: tuple[int, ...]
-    continuation: tuple[int, ...]
-    unseen_tokens: int
-    """Of the context's beginning, left out because the model's context is full."""
-
-
-def scored_pair(tokenizer: Tokenizer, request: LogLikelihood, context_tokens: int) -> Pair:
-    """Context and continuation, encoded together as lm-evaluation-harness does.
-
-    Trailing spaces of the context move to the continuation; over-long pairs lose their left end.
-
-    Raises:
-        BadRequest: the continuation is empty. TooLong: it alone exceeds the model's context.
-    """
-    context, continuation = request.context, request.continuation
-    spaces = len(context) - len(context.rstrip())
-    if spaces:
-        context, continuation = context[:-spaces], context[-spaces:] + continuation
-    before = tokenizer.encode(context)
-    together = tokenizer.encode(context + continuation)
-    head, tail = tuple(together[: len(before)]), tuple(together[len(before) :])
-    if not tail:  # one token covers the end of the context and all of the continuation
-        head, tail = tuple(before), tuple(tokenizer.encode(continuation))
-    if not tail:
-        raise BadRequest("The continuation is empty: there is nothing to score.")
-    if len(tail) > context_tokens:
-        raise TooLong(f"The continuation has {len(tail):,} tokens; the model's context is {context_tokens:,}.")
-    head = head or (tokenizer.eos_id,)
-    kept = head[-(context_tokens + 1 - len(tail)) :]
-    return Pair(kept, tail, len(head) - len(kept))
+    def _fill(self) -> None:
+        try:
+            for job in itertools.islice(self._jobs, IN_FLIGHT - len(self._under_way)):
+                self._under_way.append(self._submit(job))
+        except BaseException:
+            self.cancel()
+            raise
 
 
 def classify(
     engine: Engine, tokenizer: Tokenizer, heads: Mapping[str, HeadCard], requests: Sequence[Classify]
-) -> list[Classified]:
+) -> Later:
     """What the heads say of each text, by its last token: one text at a time, so nothing is padded.
 
     A head that was trained on the beginnings of texts reads as many tokens as it did then.
@@ -88,8 +75,13 @@ def classify(
         tokens, left = text_tokens(tokenizer, request.text, engine.served.context, most)
         jobs.append(Read(tokens, request.head, last_only=True))
         unseen.append(left)
-    results = zip(jobs, unseen, in_order(engine.read, jobs), strict=True)
-    return [Classified(tuple(logits[0].tolist()), len(job.tokens), left) for job, left, logits in results]
+    line = Line(engine.read, jobs)
+
+    def read() -> list[Answer]:
+        results = zip(jobs, unseen, line, strict=True)
+        return [Classified(tuple(logits[0].tolist()), len(job.tokens), left) for job, left, logits in results]
+
+    return Later(read, line.cancel)
 
 
 def text_tokens(

@@ -1,6 +1,7 @@
 """What a language model can be asked in words, and what it answers."""
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from workbench.engine.jobs import Sampling, check_whole
 from workbench.errors import BadRequest
@@ -35,9 +36,20 @@ class Generate:
     """How many of the likeliest tokens to report beside each chosen one."""
     forced: tuple[int, ...] = ()
     """Token ids that the continuation begins with: how a branch of an earlier continuation is made."""
+    shared: str = ""
+    """The beginning of the prompt that many requests have in common; its keys and values are kept for the next."""
+    truncate: Literal["", "beginning", "end"] = ""
+    """Which end of a prompt is left out that has no room beside max_new_tokens; empty: it is refused."""
+    longest_prompt_tokens: int | None = None
+    """Beyond which `truncate` cuts a prompt even where there is room."""
 
     def __post_init__(self) -> None:
         check_text("prompt", self.prompt)
+        check_shared("prompt", self.prompt, self.shared)
+        if self.truncate not in ("", "beginning", "end"):
+            raise BadRequest(f"truncate must be empty, beginning or end; got {self.truncate!r}.")
+        if self.longest_prompt_tokens is not None:
+            check_whole("longest_prompt_tokens", self.longest_prompt_tokens, 1, 2**20)
         if len(self.stop) > MOST_STOPS:
             raise BadRequest(f"{len(self.stop)} stop strings; at most {MOST_STOPS} are taken.")
         for text in (*self.stop, *self.banned):
@@ -53,9 +65,12 @@ class LogLikelihood:
     context: str
     """Empty: the continuation is scored from the end-of-text token."""
     continuation: str
+    shared: str = ""
+    """The beginning of the context that many requests have in common; its keys and values are kept for the next."""
 
     def __post_init__(self) -> None:
         check_text("context", self.context)
+        check_shared("context", self.context, self.shared)
         check_text("continuation", self.continuation)
 
 
@@ -228,6 +243,12 @@ class Generated:
     seed: int = 0
     context_tokens: int = 0
     """The model's context, n_positions."""
+    unseen_tokens: int = 0
+    """Of the prompt, left out as the request's `truncate` says."""
+
+
+Request = LogLikelihood | RollingLogLikelihood | Generate | Classify | ExtractSpan
+Answer = Scored | Generated | Classified | Spans
 
 
 def check_text(name: str, text: object, longest: int = LARGEST_PROMPT_CHARACTERS) -> None:
@@ -236,3 +257,12 @@ def check_text(name: str, text: object, longest: int = LARGEST_PROMPT_CHARACTERS
         raise BadRequest(f"{name} must be a text; got {type(text).__name__}.")
     if len(text) > longest:
         raise BadRequest(f"{name} has {len(text):,} characters; at most {longest:,} are taken.")
+
+
+def check_shared(name: str, text: str, shared: object) -> None:
+    """Raises BadRequest unless `shared` is a text that `text` begins with."""
+    check_text("shared", shared)
+    if not text.startswith(str(shared)):
+        raise BadRequest(
+            f"The {name} does not begin with the text it is said to share with others. Leave shared empty."
+        )

@@ -1,7 +1,7 @@
 """Turns a stream of tokens into a stream of text that never has to be taken back."""
 
 import codecs
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from workbench.errors import BadRequest
 from workbench.text.tokenizer import Tokenizer
@@ -72,3 +72,16 @@ class TextStream:
             if any(stop.startswith(ending) for stop in self._stop):
                 return length
         return 0
+
+
+def text_ends(tokenizer: Tokenizer, prompt_ids: Sequence[int], stop: Sequence[str]) -> Callable[[int], bool] | None:
+    """Tells of token after token whether a stop string has come with it; None where there are no stop strings."""
+    if not stop:
+        return None
+    stream = TextStream(tokenizer, prompt_ids, stop)
+
+    def ends(token_id: int) -> bool:
+        stream.push(token_id)
+        return stream.stopped is not None
+
+    return ends

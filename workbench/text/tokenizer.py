@@ -17,7 +17,7 @@ from tokenizers import AddedToken, decoders, models, pre_tokenizers, processors
 from torch import Tensor
 
 from workbench.errors import BadCheckpoint, BadRequest, CheckpointNotFound
-from workbench.text.vocabulary import BYTE_OF_CHARACTER, check_vocabulary, read_json, read_merges
+from workbench.text.vocabulary import BYTE_OF_CHARACTER, check_vocabulary, cuts_at_spaces, read_json, read_merges
 
 END_OF_TEXT = "<|endoftext|>"
 TOKENIZER_FILE, TOKENIZER_CONFIG_FILE = "tokenizer.json", "tokenizer_config.json"
@@ -74,6 +74,8 @@ class Tokenizer:
         self._backend = backend
         self.eos_token = eos_token
         self.eos_id = eos_id
+        self.cuts_at_spaces = cuts_at_spaces(backend)
+        """Whether a text may be encoded in two parts, cut before a space or line break that follows something else."""
         self.size: int = backend.get_vocab_size(with_added_tokens=True)
         """Entries, extra tokens included; a model may have more rows, whose ids mean nothing."""
 

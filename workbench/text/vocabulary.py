@@ -5,6 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import tokenizers
+from tokenizers import pre_tokenizers
+
 from workbench.errors import BadCheckpoint
 
 LARGEST_FILE_BYTES = 64 * 2**20
@@ -94,3 +97,18 @@ def read_merges(path: Path, vocabulary: Mapping[str, int]) -> list[tuple[str, st
             )
         merges.append((parts[0], parts[1]))
     return merges
+
+
+def cuts_at_spaces(backend: tokenizers.Tokenizer) -> bool:
+    """Whether a text cut where a space or line break follows something else encodes to its two parts' tokens.
+
+    GPT-2's words take spaces in front of them, none behind, and end where one comes whatever follows.
+    """
+    before = backend.pre_tokenizer
+    plain = isinstance(before, pre_tokenizers.ByteLevel) and before.use_regex and not before.add_prefix_space
+    extra = backend.get_added_tokens_decoder().values()
+    return (
+        plain
+        and backend.normalizer is None
+        and not any(token.lstrip or token.rstrip or any(map(str.isspace, token.content)) for token in extra)
+    )
