@@ -12,14 +12,14 @@ import re
 import tempfile
 import unicodedata
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import Field, asdict, fields
+from contextlib import contextmanager, suppress
+from dataclasses import Field, asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
 import pandas as pd
 
-from workbench.errors import BadRequest
+from workbench.errors import BadRequest, NotSaved
 from workbench.json_values import json_value
 
 CSV_NAME, JSONL_NAME = "predictions.csv", "predictions.jsonl"
@@ -55,10 +55,10 @@ def write_predictions(predictions: Sequence[Prediction], folder: Path) -> tuple[
     """
     prepare_folder(folder)
     table, lines = folder / CSV_NAME, folder / JSONL_NAME
-    with _written_whole(table) as part:
+    with written_whole(table) as part:
         write_csv(frame(predictions), part)
     with (
-        _written_whole(lines) as part,
+        written_whole(lines) as part,
         part.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as stream,
     ):
         # What UTF-8 can't hold, half of a surrogate pair, becomes the escape that JSON has for it.
@@ -83,14 +83,23 @@ def prepare_folder(folder: Path) -> None:
 
 
 @contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """A file beside the path, which takes its place at the end, or goes if writing fails."""
+def written_whole(path: Path) -> Iterator[Path]:
+    """A file beside the path, which takes its place at the end, or goes if writing fails.
+
+    Raises:
+        NotSaved: the disk is full, or the folder can't be written; an earlier file stays as it was.
+    """
     part = path.with_name(path.name + ".part")
     try:
         yield part
         os.replace(part, path)
+    except OSError as error:
+        raise NotSaved(
+            f"{path} can't be written ({error.strerror or error}). Make room, or choose another folder."
+        ) from error
     finally:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -120,12 +129,24 @@ def _flat(prediction: Prediction) -> dict[str, Any]:
     for field in fields(prediction):
         value = getattr(prediction, field.name)
         if isinstance(value, dict):
-            row.update({f"{field.name}.{key}": entry for key, entry in value.items()})
-        elif value is None or isinstance(value, (str, int, float)):
-            row[field.name] = value
+            row.update({f"{field.name}.{key}": _cell(entry) for key, entry in value.items()})
         else:
-            row[field.name] = json.dumps(json_value(asdict(prediction)[field.name]), ensure_ascii=False)
-    return {_encodable(name): _encodable(value) if isinstance(value, str) else value for name, value in row.items()}
+            row[field.name] = _cell(value)
+    return {_encodable(name): value for name, value in row.items()}
+
+
+def _cell(value: Any) -> str | int | float | None:
+    """A plain value as it is, text that UTF-8 can hold, and JSON of anything else."""
+    if value is None or isinstance(value, (int, float)):
+        return value
+    return _encodable(value if isinstance(value, str) else json.dumps(_plain(value), ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    """Dataclasses as mappings, however deep."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    return json_value(asdict(value) if is_dataclass(value) and not isinstance(value, type) else value)
 
 
 def _encodable(text: str) -> str:
