@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadRequest
+from workbench.evals.rows import Row
 from workbench.evals.strict_json import JsonReader
 from workbench.evals.tables import Limits, read_json, read_records, read_table
 from workbench.evals.text_file import TextFile, shown
@@ -57,19 +58,24 @@ def read_questions(path: Path | str, limits: Limits) -> list[Question]:
     return list(questions.values())
 
 
+def question_in(row: Row) -> Question:
+    """The question that a row of a data set holds, by the names and the ways to write that files have.
+
+    Raises:
+        BadRequest: a field is missing or wrong; the message names the row.
+    """
+    answers = {name: row.parsed(name) for name in ("answers",) if name in row.values}
+    try:
+        return _question({**row.values, **answers}, str(row.index))
+    except BadRequest as error:
+        raise BadRequest(f"{row.place or f'Row {row.index}'}: {error}.") from error
+
+
 def _entries(path: Path, limits: Limits) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Each question's fields, the passage among them, and where they stand in the file."""
     suffix = path.suffix.lower()
     if suffix == ".json":
-        content = read_json(path, limits)
-        listed = content.get("data") if isinstance(content, dict) else content
-        if not isinstance(listed, list):
-            raise BadRequest(
-                f'{shown(path.name)}: neither SQuAD\'s {{"data": [...]}} nor a list of questions. Each question needs '
-                "question and context."
-            )
-        for number, entry in enumerate(listed):
-            yield from _nested(f"data[{number}]", entry, shown(path.name))
+        yield from json_entries(path, limits)
     elif suffix == ".jsonl":
         for line, record in read_records(path, limits):
             yield f"line {line}", record
@@ -84,18 +90,36 @@ def _entries(path: Path, limits: Limits) -> Iterator[tuple[str, Mapping[str, Any
             yield f"line {line}", {name: text for name, text in row.items() if name != "id" or text} | answers
 
 
-def _nested(place: str, entry: Any, file: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def json_entries(path: Path, limits: Limits) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The questions of SQuAD's JSON, each with its passage and title, or the objects of any list; and their places.
+
+    Raises:
+        BadRequest: malformed or beyond the limits, or neither of the two.
+    """
+    content = read_json(path, limits)
+    listed = content.get("data") if isinstance(content, dict) else content
+    if not isinstance(listed, list):
+        raise BadRequest(
+            f'{shown(path.name)}: neither SQuAD\'s {{"data": [...]}} nor a list of questions. Each question needs '
+            "question and context."
+        )
+    for number, entry in enumerate(listed):
+        yield from _nested(f"data[{number}]", entry, shown(path.name))
+
+
+def _nested(place: str, entry: Any, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """The questions of an article of SQuAD's; an entry that is no article is a question itself."""
     if not isinstance(entry, dict):
         raise BadRequest(f"{file}, {place}: an object must stand here; got {_kind(entry)}.")
     if "paragraphs" not in entry:
         yield place, entry
         return
+    title = {"title": entry["title"]} if "title" in entry else {}
     for outer, paragraph in _members(place, entry, "paragraphs", file):
         for inner, asked in _members(outer, paragraph, "qas", file):
             if "id" not in asked:
                 raise BadRequest(f"{file}, {inner}: the id is missing.")
-            yield inner, {"context": paragraph.get("context"), **asked}
+            yield inner, {"context": paragraph.get("context"), **title, **asked}
 
 
 def _members(place: str, holder: dict[str, Any], name: str, file: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -117,7 +141,7 @@ def _cell(text: str, name: str, limits: Limits) -> Any:
 
 
 def _question(entry: Mapping[str, Any], number: str) -> Question:
-    """The question of an entry; BadRequest without the entry's name."""
+    """The question of an entry, and its name where it has none; BadRequest without the entry's place."""
     question, context = (_text(entry, name) for name in ("question", "context"))
     identity = entry.get("id", number)
     if isinstance(identity, bool) or not isinstance(identity, str | int) or not str(identity).strip():

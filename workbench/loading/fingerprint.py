@@ -1,4 +1,4 @@
-"""Which trunk is this? A short text that tells one set of trunk weights from another, whatever file holds them."""
+"""Which model is this? A short text that tells one set of weights from another, whatever file holds them."""
 
 import hashlib
 from collections.abc import Callable
@@ -8,10 +8,13 @@ from typing import Generic, TypeVar
 import torch
 
 from workbench.loading.checkpoint import Checkpoint, TensorInfo, find_weights, open_checkpoint
+from workbench.loading.config_file import CONFIG
 from workbench.loading.names import BUFFERS, HEADS, PREFIX
 
 FIRST_VALUES = 4096
 """Of each tensor: training moves every tensor, so its beginning tells, and 24 GB need not be read."""
+BESIDE_WEIGHTS = (CONFIG, "tokenizer.json", "tokenizer_config.json", "vocab.json", "merges.txt")
+"""Other files that a model's answers depend on."""
 
 
 def trunk_fingerprint(folder: Path) -> str:
@@ -23,16 +26,44 @@ def trunk_fingerprint(folder: Path) -> str:
     Raises:
         BadCheckpoint: the folder holds no readable weights.
     """
+    return _of_tensors(folder, without=HEADS)
+
+
+def weights_fingerprint(folder: Path) -> str:
+    """The same of all weights, those of heads included.
+
+    Raises:
+        BadCheckpoint: the folder holds no readable weights.
+    """
+    return _of_tensors(folder)
+
+
+def model_fingerprint(folder: Path, weights: str) -> str:
+    """The fingerprint of everything in a checkpoint folder that its answers depend on: 64 hexadecimal digits.
+
+    Args:
+        weights: the fingerprint of its weights, to which the configuration and the tokenizer's files are added.
+    """
+    digest = hashlib.sha256(weights.encode())
+    for name in BESIDE_WEIGHTS:
+        path = folder / name
+        if path.is_file():
+            digest.update(name.encode() + _digest(path))
+    return digest.hexdigest()
+
+
+def _of_tensors(folder: Path, without: tuple[str, ...] = ()) -> str:
+    """Of the tensors whose names do not begin so."""
     checkpoint = open_checkpoint(folder)
-    trunk = {
+    tensors = {
         name.removeprefix(PREFIX): info
         for name, info in checkpoint.tensors.items()
-        if not name.startswith(HEADS) and not BUFFERS.search(name)
+        if not (without and name.startswith(without)) and not BUFFERS.search(name)
     }
     digest = hashlib.sha256()
-    for name in sorted(trunk):
-        digest.update(f"{name} {list(trunk[name].shape)}\n".encode())
-        digest.update(_first_values(checkpoint, trunk[name]).numpy().tobytes())
+    for name in sorted(tensors):
+        digest.update(f"{name} {list(tensors[name].shape)}\n".encode())
+        digest.update(_first_values(checkpoint, tensors[name]).numpy().tobytes())
     return digest.hexdigest()
 
 
@@ -60,11 +91,17 @@ class Fingerprints:
 
     def __init__(self) -> None:
         self._known = _Remembered[str]()
+        self._weights = _Remembered[str]()
 
     def of(self, folder: Path) -> str:
         """The fingerprint of a folder's trunk; see `trunk_fingerprint`."""
         _, weights = find_weights(folder)
         return self._known.of(weights, lambda: trunk_fingerprint(folder))
+
+    def of_model(self, folder: Path) -> str:
+        """The fingerprint of a folder's model; see `model_fingerprint`."""
+        _, weights = find_weights(folder)
+        return model_fingerprint(folder, self._weights.of(weights, lambda: weights_fingerprint(folder)))
 
 
 class FileDigests:

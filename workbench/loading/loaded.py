@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from workbench.loading.devices import DISK
 from workbench.loading.names import LoadReport
 from workbench.loading.parts import Part
 from workbench.loading.spec import ModelSpec
@@ -23,3 +24,8 @@ class LoadedModel:
     report: LoadReport
     max_streams: int = 1
     """Texts it writes at the same time: the setting, or fewer where the memory holds no more whole contexts."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Of its weights, without those on disk."""
+        return sum(part.bytes for part in self.parts if DISK not in part.device)

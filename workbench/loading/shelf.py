@@ -3,13 +3,17 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from workbench.errors import BadRequest
 from workbench.loading.config_file import read_config
 from workbench.loading.fingerprint import FileDigests, Fingerprints
 from workbench.loading.heads import HeadCard, SavedHead, heads_in, load_head, read_card
+from workbench.loading.identity import HeadIdentity, ModelIdentity
+from workbench.loading.loaded import LoadedModel
 from workbench.loading.own_head import own_card
 from workbench.loading.source import holds_weights
-from workbench.loading.spec import Found
+from workbench.loading.spec import Found, under_one_name
 
 BESIDE = "heads"
 """The folder of heads in a checkpoint's own folder."""
@@ -71,6 +75,23 @@ class Shelf:
         folder = card.folder or found.folder
         return load_head(folder, read_config(found.folder), self._fingerprints.of(found.folder), self._digests)
 
+    def identity(self, found: Found, shown: LoadedModel, card: HeadCard | None = None) -> ModelIdentity:
+        """What names a loaded model, and a head of it that takes part, in the record of a run."""
+        name = under_one_name(found.spec).checkpoint
+        place = found.folder.resolve()
+        return ModelIdentity(
+            checkpoint=name,
+            revision=place.name if place.parent.name == "snapshots" else None,  # the Hub's cache names it by the commit
+            precision=found.spec.precision or found.own_precision,
+            dtype=", ".join(dict.fromkeys(part.dtype for part in shown.parts)),
+            device=", ".join(dict.fromkeys(_device(part.device) for part in shown.parts)),
+            fingerprint=self._fingerprints.of_model(found.folder),
+            parameters=shown.parameters,
+            weights_bytes=shown.weights_bytes,
+            context_tokens=read_config(found.folder).n_positions,
+            head=None if card is None else _head_identity(card),
+        )
+
     def _in_folder(self, found: Found, name_or_folder: str) -> HeadCard | None:
         """Also one of another trunk, for `load` to say so."""
         shelved = [folder / name_or_folder for folder in self._folders(found)]
@@ -81,6 +102,16 @@ class Shelf:
 
     def _folders(self, found: Found) -> list[Path]:
         return [found.folder / BESIDE, *([] if self._folder is None else [self._folder])]
+
+
+def _head_identity(card: HeadCard) -> HeadIdentity:
+    # A key ends in a digest of the head's files; the head of a checkpoint itself is in the model's fingerprint.
+    return HeadIdentity(card.name, card.kind, card.method, card.key.rpartition("#")[2])
+
+
+def _device(name: str) -> str:
+    """A device by its kind: a GPU by its maker's name, others as they are."""
+    return torch.cuda.get_device_name(name) if name.startswith("cuda") else name
 
 
 def _no_such_head(name: str, cards: Sequence[HeadCard]) -> BadRequest:
