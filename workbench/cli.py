@@ -14,10 +14,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from workbench import commands
-from workbench.collect import collect
-from workbench.console import note
-from workbench.errors import Cancelled, NumericalFailure, WorkbenchError
+from workbench.collect import collect, named
+from workbench.errors import Cancelled, NotSaved, NumericalFailure, WorkbenchError
 from workbench.json_values import json_value
+from workbench.terminal import Command, note
 
 DONE, FAILED, BAD_INPUT = 0, 1, 2
 
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str]) -> int:
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character shows its number
     try:
-        options = build_parser().parse_args(arguments)
+        options = build_parser(arguments[0] if arguments else "").parse_args(arguments)
         command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
         answer = command(options)
         if options.json:
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         # Whoever read this has enough, as `head` does; what is left must not fail again when Python ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
-    except (Cancelled, NumericalFailure, OSError) as error:
+    except (Cancelled, NotSaved, NumericalFailure, OSError) as error:
         note(f"workbench: {error}")
         return FAILED
     except WorkbenchError as error:
@@ -52,11 +52,16 @@ def main(arguments: Sequence[str]) -> int:
     return DONE
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """All commands and their options."""
+def build_parser(asked: str = "") -> argparse.ArgumentParser:
+    """The asked command and its options; all commands where none is named so.
+
+    A command's imports are half of its time: those of the others are left alone.
+    """
+    command_asked: Command | None = named(commands, asked, "COMMAND")
+    found = collect(commands, "COMMAND").values() if command_asked is None else [command_asked]
     parser = argparse.ArgumentParser(prog="python -m workbench", description="GPT-J Workbench on the command line.")
     added = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in collect(commands, "COMMAND").values():
+    for command in found:
         options = added.add_parser(command.name, help=command.help)
         command.add_options(options)
         if command.run is not None:

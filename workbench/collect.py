@@ -6,6 +6,13 @@ from types import ModuleType
 from typing import Any
 
 
+def named(package: ModuleType, name: str, constant: str) -> Any:
+    """The value of `constant` in the one module of a package that has this name; None if there is none."""
+    if name not in {module_info.name for module_info in pkgutil.iter_modules(package.__path__)}:
+        return None
+    return getattr(importlib.import_module(f"{package.__name__}.{name}"), constant, None)
+
+
 def collect(package: ModuleType, constant: str) -> dict[str, Any]:
     """The value of `constant` in each module of a package, by its `name`, in the modules' order.
 

@@ -1,54 +1,25 @@
-"""What the commands of the command line share: how one is described, how a model is named, how progress is told."""
+"""What the commands that use a model share: how it is named, how a request's fields become options."""
 
 import argparse
 import dataclasses
-import sys
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 from workbench.loading.load import LoadProgress
 from workbench.manager import DEMO, ModelSpec
+from workbench.terminal import Command, add_json_option, note, rewritten, watched
 
-Item = TypeVar("Item")
-
-
-@dataclass(frozen=True)
-class Command:
-    """One command: `add_options` describes it to argparse, `run` does it and gives what --json prints.
-
-    A command without `run` sets its sub-commands' own as the parsed options' `command`.
-    """
-
-    name: str
-    help: str
-    add_options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], dict[str, Any]] | None = None
-
-
-def note(text: str, end: str = "\n") -> None:
-    """Writes to standard error."""
-    print(text, end=end, file=sys.stderr, flush=True)
-
-
-def rewritten(text: str, last: bool = False) -> None:
-    """A line of progress that replaces the one before, where somebody can see it."""
-    if sys.stderr.isatty():
-        note(f"\r{text:<79}", end="\n" if last else "")
-
-
-def watched(items: Iterable[Item], total: int, called: str) -> list[Item]:
-    """All items, with a line of progress that says what they are called."""
-    found: list[Item] = []
-    for item in items:
-        found.append(item)
-        rewritten(f"{len(found):,} of {total:,} {called}", last=len(found) == total)
-    return found
-
-
-def add_json_option(parser: argparse.ArgumentParser) -> None:
-    """--json, which every command takes."""
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+__all__ = [
+    "Command",
+    "add_fields",
+    "add_json_option",
+    "add_model_options",
+    "asked_model",
+    "fields_of",
+    "note",
+    "rewritten",
+    "show_load",
+    "watched",
+]
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:

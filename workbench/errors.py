@@ -10,6 +10,7 @@ WorkbenchError
 │   ├── TooLong               more tokens than the model's context
 │   └── Busy                  the model is leased or the queue is full; try again
 ├── NumericalFailure          the model produced NaN or infinite logits
+├── NotSaved                  a result can't be written: the disk is full, or the folder became read-only
 └── Cancelled                 the person (or a closed browser) stopped it
 """
 
@@ -62,6 +63,10 @@ class Busy(BadRequest):
 
 class NumericalFailure(WorkbenchError):
     """The model's logits were NaN or infinite."""
+
+
+class NotSaved(WorkbenchError):
+    """A result could not be written where it belongs."""
 
 
 class Cancelled(WorkbenchError):

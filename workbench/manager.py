@@ -10,11 +10,12 @@ from pathlib import Path
 
 import torch
 
-from workbench.engine.engine import Engine, cpu_threads_for
+from workbench.engine.engine import Engine
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
 from workbench.loading.devices import DISK, automatic_limits, free_bytes, give_back_memory, may_offload
 from workbench.loading.heads import HeadCard
+from workbench.loading.identity import ModelIdentity
 from workbench.loading.load import LoadProgress, check_checkpoint, load_model
 from workbench.loading.loaded import LoadedModel
 from workbench.loading.memory import MemoryPlan, plan_memory
@@ -36,8 +37,6 @@ class _Resident:
     shown: LoadedModel
     found: Found
     key: ModelSpec
-    memory_bytes: int
-    """Of its weights, without those on disk."""
     language_model: LanguageModel
     leases: int = 0
     last_used: float = 0.0
@@ -65,8 +64,7 @@ class ModelManager:
     ):
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
         self._shelf = Shelf(heads_folder)
-        self._lock = threading.Lock()
-        self._loading = threading.Lock()
+        self._lock, self._loading = threading.Lock(), threading.Lock()
         self._residents: list[_Resident] = []
         self._cpu_threads = torch.get_num_threads()
 
@@ -131,6 +129,12 @@ class ModelManager:
             model.add_head(head)
             return head.card
 
+    def identity(self, spec: ModelSpec, head: str | None = None) -> ModelIdentity:
+        """What names a model, and a head of it, in the record of a run; loads it if need be; see `use_head`."""
+        with self._leased(spec) as resident:
+            card = None if head is None else self.use_head(spec, head)
+            return self._shelf.identity(resident.found, resident.shown, card)
+
     def unload(self, spec: ModelSpec) -> None:
         """Frees a model's memory; nothing happens if it is not loaded.
 
@@ -143,9 +147,7 @@ class ModelManager:
             if resident is None:
                 return
             if resident.leases:
-                raise Busy(
-                    f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait for their end."
-                )
+                raise Busy(f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait.")
             self._residents.remove(resident)
         _free(resident)
 
@@ -195,8 +197,7 @@ class ModelManager:
         return None
 
     def _plan(self, found: Found, streams: int = 1, context: int | None = None) -> MemoryPlan:
-        free = free_bytes(found.spec.device_map)
-        left = self._budget_left()
+        free, left = free_bytes(found.spec.device_map), self._budget_left()
         available = free if left is None else min(free, left)
         config, precision = read_config(found.folder), found.spec.precision or found.own_precision
         return plan_memory(config, precision, streams, context, available, CLASSES[found.own_head])
@@ -205,7 +206,7 @@ class ModelManager:
         if self._budget_bytes is None:
             return None
         with self._lock:
-            return max(0, self._budget_bytes - sum(resident.memory_bytes for resident in self._residents))
+            return max(0, self._budget_bytes - sum(resident.shown.memory_bytes for resident in self._residents))
 
     def _exchange(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         """Loads a model in place of idle ones, which come back if it fails."""
@@ -238,13 +239,13 @@ class ModelManager:
             return []
         with self._lock:
             idle = sorted((r for r in self._residents if not r.leases), key=lambda r: r.last_used)
-            if sum(resident.memory_bytes for resident in idle) < missing:
+            if sum(resident.shown.memory_bytes for resident in idle) < missing:
                 raise NotEnoughMemory(plan.advice)
             leaving: list[_Resident] = []
             while missing > 0:
                 leaving.append(idle[len(leaving)])
                 self._residents.remove(leaving[-1])
-                missing -= leaving[-1].memory_bytes
+                missing -= leaving[-1].shown.memory_bytes
         for resident in leaving:
             _free(resident)
         return [resident.found for resident in leaving]
@@ -280,10 +281,9 @@ class ModelManager:
             report=report,
             max_streams=max(1, min(self._max_streams, caches)),
         )
-        threads = cpu_threads_for(model, self._cpu_threads)
-        engine = Engine(model, tokenizer.size, trained_heads(model), shown.max_streams, cpu_threads=threads)
+        engine = Engine(model, tokenizer.size, trained_heads(model), shown.max_streams, cores=self._cpu_threads)
         language_model = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
-        resident = _Resident(shown, found, found.key, in_memory, language_model, last_used=time.monotonic())
+        resident = _Resident(shown, found, found.key, language_model, last_used=time.monotonic())
         with self._lock:
             self._residents.append(resident)
         return resident

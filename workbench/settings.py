@@ -29,6 +29,8 @@ class Settings:
     """WORKBENCH_MAX_STREAMS: how many texts one model writes at the same time."""
     heads_folder: Path = Path("heads")
     """WORKBENCH_HEADS: where trained heads are kept, each in a folder of its own."""
+    runs_folder: Path = Path("runs")
+    """WORKBENCH_RUNS: where the runs of benchmarks are kept, each in a folder of its own."""
 
     @property
     def serves_locally(self) -> bool:
@@ -57,6 +59,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         offload_folder=None if offload is None else Path(offload).expanduser(),
         max_streams=_whole(given, "WORKBENCH_MAX_STREAMS", Settings.max_streams, 1, 256),
         heads_folder=Path(given.get("WORKBENCH_HEADS", Settings.heads_folder)).expanduser(),
+        runs_folder=Path(given.get("WORKBENCH_RUNS", Settings.runs_folder)).expanduser(),
     )
 
 

@@ -1,14 +1,21 @@
 """What every tab works with: the settings and the model manager, and how a model is named on the page."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import gradio as gr
 
 from workbench.errors import BadRequest, WorkbenchError
+from workbench.evals.run import Run
+from workbench.evals.run_store import RunStore
+from workbench.evals.runner import Progress
+from workbench.evals.tables import LOCAL, PUBLIC
+from workbench.evaluating import Evaluation, run_evaluation
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
+from workbench.ui.bench_desk import BenchDesk
 
 
 @dataclass
@@ -22,11 +29,26 @@ class FirstLoad:
 
 @dataclass(frozen=True)
 class Bench:
-    """The two things that app.py makes and passes down, and how the first load went."""
+    """What app.py makes and passes down, how the first load went, and the desk for benchmarks."""
 
     settings: Settings
     manager: ModelManager
     first_load: FirstLoad = field(default_factory=FirstLoad)
+
+    @cached_property
+    def desk(self) -> BenchDesk:
+        """Where the benchmarks of all visitors are run."""
+        return BenchDesk(self.evaluate)
+
+    @property
+    def runs(self) -> RunStore:
+        """The runs of benchmarks that are kept here."""
+        return RunStore(self.settings.runs_folder)
+
+    def evaluate(self, evaluation: Evaluation) -> Generator[Progress, None, Run]:
+        """Runs a benchmark, with the limits of who may come here."""
+        limits = LOCAL if self.settings.serves_locally else PUBLIC
+        return run_evaluation(self.manager, evaluation, self.settings.runs_folder, limits)
 
     def first_spec(self) -> ModelSpec:
         """The model that the settings serve first."""
@@ -65,6 +87,9 @@ class Page:
     """The page itself; its `load` is a visitor's arrival."""
     status: gr.HTML
     """The line in the page's head that says which models are ready."""
+    tabs: gr.Tabs
+    opened: gr.Textbox
+    """The names, with commas, of runs that are to be opened on the Runs tab; not shown."""
 
 
 @dataclass(frozen=True)

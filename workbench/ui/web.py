@@ -15,12 +15,12 @@ from workbench.ui.bench import Bench, Page
 from workbench.ui.parts import error_notice, told
 from workbench.ui.status import loading_line, ready_line
 from workbench.ui.streams import load_steps
-from workbench.ui.tabs import answer, classify, generate, models, train
+from workbench.ui.tabs import answer, benchmark, classify, generate, models, runs, train
 from workbench.ui.theme import workbench_theme
 
 _log = logging.getLogger(__name__)
 
-TABS = (generate.TAB, classify.TAB, answer.TAB, train.TAB, models.TAB)
+TABS = (generate.TAB, classify.TAB, answer.TAB, benchmark.TAB, runs.TAB, train.TAB, models.TAB)
 """The tabs, in the page's order."""
 
 _NOT_LOADED = "The first model is not loaded"
@@ -39,10 +39,11 @@ def build(bench: Bench) -> gr.Blocks:
     with gr.Blocks(title="GPT-J Workbench", analytics_enabled=False, delete_cache=(300, 3600)) as page:
         gr.HTML(html_template=_HEAD, js_on_load=_asset("page.js"), apply_default_css=False)
         status = gr.HTML(ready_line(bench), apply_default_css=False, elem_id="model-status")
-        with gr.Tabs():
+        opened_run = gr.Textbox("", visible=False)
+        with gr.Tabs() as tabs:
             for tab in TABS:
                 with gr.Tab(tab.name, id=tab.name) as container:
-                    tab.build(Page(bench, page, status), container)
+                    tab.build(Page(bench, page, status, tabs, opened_run), container)
 
         def opened() -> Iterator[dict[Any, Any]]:
             yield from told(_opened(bench, status), status, _NOT_LOADED)

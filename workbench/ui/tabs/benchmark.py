@@ -1,0 +1,224 @@
+"""The Benchmark tab: tasks on models over rows, run on the desk, whether this page stays open or not."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from workbench.errors import BadRequest
+from workbench.evaluating import all_tasks
+from workbench.ui.bench import Bench, Page, Tab, spec_name
+from workbench.ui.benchmark_form import FILE, Form, files_of, form_view, head_choices, task_lists
+from workbench.ui.benchmark_view import DESK_JS, EMPTY_DESK, desk_markup, table_markup, task_markup
+from workbench.ui.evaluate_endpoint import evaluate_endpoint
+from workbench.ui.kept_upload import kept_upload
+from workbench.ui.parts import told
+from workbench.ui.ready import made_ready
+from workbench.ui.try_task import tried_markup
+
+Updates = dict[Any, Any]
+
+BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
+"""Between two looks at the desk."""
+_KEYS = (
+    "<p class='keys'>The runs belong to the server, not to this page: close it, and come back by its address. "
+    "The same run asked for again goes on where it stopped.</p>"
+)
+_AT_ADDRESS = """
+(batch) => {
+  const url = new URL(location.href);
+  url.searchParams.delete("run");
+  if (batch) url.searchParams.set("batch", batch); else url.searchParams.delete("batch");
+  history.replaceState(null, "", url);
+}
+"""
+"""Puts a batch into the page's address."""
+
+
+@dataclass(frozen=True)
+class View:
+    """The components of the tab beside its form."""
+
+    task: gr.HTML
+    """What the task at hand asks."""
+    shown_task: gr.State
+    """Its name."""
+    try_it: gr.Button
+    tried: gr.HTML
+    sample: gr.State
+    """Which of its samples comes next."""
+    run: gr.Button
+    message: gr.HTML
+    desk: gr.HTML
+    table: gr.HTML
+    batch: gr.Textbox
+    """The visitor's own batch; not shown."""
+    seen: gr.State
+    """The desk's version that the page shows."""
+    clock: gr.Timer
+
+
+def build(page: Page, container: gr.Tab) -> None:
+    """Fills the tab."""
+    with gr.Row(elem_classes="workspace"):
+        with gr.Column(scale=5, min_width=320):
+            groups = task_lists()
+            task = gr.HTML(task_markup(None), js_on_load=None, apply_default_css=False, elem_id="bench-task")
+            try_it = gr.Button("Try it on a sample", interactive=False, elem_id="bench-try")
+            tried = _box("bench-tried")
+            form = form_view(page.bench, groups)
+            run = gr.Button("Run", variant="primary", elem_id="bench-run", elem_classes="key-run")
+            message = _box("bench-message")
+            gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
+        with gr.Column(scale=6, min_width=320):
+            desk = gr.HTML(EMPTY_DESK, js_on_load=DESK_JS, apply_default_css=False, elem_id="bench-desk")
+            table = _box("bench-table")
+    batch = gr.Textbox("", visible=False, elem_id="bench-batch")
+    clock = gr.Timer(IDLE_SECONDS)
+    view = View(
+        task, gr.State(""), try_it, tried, gr.State(0), run, message, desk, table, batch, gr.State(-1), clock
+    )  # fmt: skip
+    _connect_form(page, container, form, view)
+    _connect_desk(page, container, form, view)
+    evaluate_endpoint(page.bench)
+
+
+def _box(name: str) -> gr.HTML:
+    return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=name, elem_classes="page-notice")
+
+
+def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:
+    """What the form shows: the lists as they are now, the task at hand, and one of its samples asked about."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+
+    def lists(models: list[str], head: str) -> Updates:
+        return _lists(page.bench, form, models, head)
+
+    picked = [form.models, form.head]
+    for shown_anew in (container.select, page.blocks.load, form.models.input):
+        shown_anew(lists, picked, picked, **quiet)
+    form.data.input(lambda data: gr.File(visible=data == FILE), form.data, form.file, **quiet)
+    for group in form.tasks.values():
+        group.input(
+            lambda names: _task_shown(view, names), group,
+            [view.task, view.shown_task, view.sample, view.try_it, view.tried],
+            trigger_mode="always_last", **quiet,
+        )  # fmt: skip
+
+    def ask(values: Updates) -> Iterator[Updates]:
+        yield from told(_tried(page, form, view, values), view.tried)
+
+    inputs = form.inputs() | {view.shown_task, view.sample}
+    view.try_it.click(ask, inputs, [view.tried, view.sample, page.status], concurrency_limit=None, **quiet)
+
+
+def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None:
+    """The desk: what is put on it, what is pressed on it, and how it stands."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    bench, shown = page.bench, [view.desk, view.table, view.seen, view.clock]
+    desk = bench.desk  # made here, before visitors come
+
+    def put(values: Updates) -> Iterator[Updates]:
+        yield {view.run: gr.Button(interactive=False)}
+        yield from told(_put(bench, form, view, values), view.message, "Nothing was run")
+        yield {view.run: gr.Button(interactive=True)}
+
+    view.run.click(put, form.inputs(), [view.run, view.message, view.batch, *shown], **quiet)
+    view.batch.change(None, view.batch, None, js=_AT_ADDRESS, **quiet)
+
+    def look(batch: str, seen: int) -> Updates:
+        return {view.seen: seen} if desk.version == seen else stands(bench, view, batch)
+
+    view.clock.tick(look, [view.batch, view.seen], shown, concurrency_limit=None, queue=True, **quiet)
+    container.select(lambda batch: stands(bench, view, batch), view.batch, shown, **quiet)
+
+    def pressed(batch: str, event: gr.EventData) -> Iterator[Updates]:
+        yield from told(_pressed(page, view, batch, str(event.name)), view.message)
+
+    view.desk.press(pressed, view.batch, [*shown, view.message, page.opened], **quiet)
+
+    def arrived(request: gr.Request) -> Updates:
+        batch = str(request.query_params.get("batch", ""))
+        if not batch:
+            return {view.batch: ""}
+        return {page.tabs: gr.Tabs(selected=TAB.name), view.batch: batch} | stands(bench, view, batch)
+
+    page.blocks.load(arrived, None, [page.tabs, view.batch, *shown], **quiet)
+
+
+def _lists(bench: Bench, form: Form, models: list[str], head: str) -> Updates:
+    """The lists of models and heads as they are now, keeping what was picked while it is still there."""
+    names = list(bench.specs())
+    kept = [name for name in models or () if name in names] or [spec_name(bench.first_spec())]
+    heads = head_choices(bench, kept)
+    known = head if head in [value for _, value in heads] else ""
+    return {form.models: gr.Dropdown(names, value=kept), form.head: gr.Dropdown(heads, value=known)}
+
+
+def _task_shown(view: View, names: list[str]) -> Updates:
+    """The task that was ticked last."""
+    task = all_tasks().get(names[-1]) if names else None
+    return {
+        view.task: task_markup(task),
+        view.shown_task: task.name if task else "",
+        view.sample: 0,
+        view.try_it: gr.Button(interactive=task is not None),
+        view.tried: "",
+    }
+
+
+def _tried(page: Page, form: Form, view: View, values: Updates) -> Iterator[Updates]:
+    """Asks the first picked model about the task's next sample."""
+    task = all_tasks()[values[view.shown_task]]
+    spec = form.specs(values, page.bench)[0]
+    yield from made_ready(page, view.tried, spec)
+    place, shots = int(values[view.sample]), form.options(values).shots
+    yield {
+        view.tried: tried_markup(page.bench.manager, task, spec, place, shots, form.head_for(values, task)),
+        view.sample: place + 1,
+    }
+
+
+def _put(bench: Bench, form: Form, view: View, values: Updates) -> Iterator[Updates]:
+    """Lays what the form asks for on the desk."""
+    files: dict[str, Path] = {}
+    if values[form.data] == FILE:
+        paths = files_of(values[form.file] or (), form.chosen(values))
+        form.evaluations(values, bench, {name: Path(path) for name, path in paths.items()})  # refuses before it keeps
+        kept = {path: kept_upload(path, bench.settings) for path in set(paths.values())}
+        files = {name: kept[path] for name, path in paths.items()}
+    batch = bench.desk.put(form.evaluations(values, bench, files))
+    yield {view.message: "", view.batch: batch} | stands(bench, view, batch)
+
+
+def stands(bench: Bench, view: View, batch: str) -> Updates:
+    """The desk as it stands."""
+    version, lines = bench.desk.version, bench.desk.lines()
+    return {
+        view.desk: desk_markup(lines, batch),
+        view.table: table_markup(lines),
+        view.seen: version,
+        view.clock: gr.Timer(BUSY_SECONDS if bench.desk.busy else IDLE_SECONDS),
+    }
+
+
+def _pressed(page: Page, view: View, batch: str, pressed: str) -> Iterator[Updates]:
+    """One of the desk's buttons: what it does, and to which line."""
+    desk, (what, _, which) = page.bench.desk, pressed.partition(":")
+    if what == "open":
+        yield {page.opened: which}
+        return
+    if what in ("stop", "again") and which.isdecimal():
+        (desk.stop if what == "stop" else desk.again)(int(which))
+    elif what == "stop-all":
+        desk.stop_all()
+    elif what == "clear":
+        desk.clear()
+    else:
+        raise BadRequest("There is no such button any more. Open the page again.")
+    yield {view.message: ""} | stands(page.bench, view, batch)
+
+
+TAB = Tab("Benchmark", build)
