@@ -223,7 +223,7 @@ def test_training_says_what_it_wrote_and_refuses_bad_texts(tmp_path: Path, capsy
     assert "no such file" in refused(capsys, "train", "lm", *nowhere)
 
 
-@pytest.mark.parametrize("module", ["workbench.cli", "workbench.commands.train"])
+@pytest.mark.parametrize("module", ["workbench.cli", "workbench.commands.models"])
 def test_control_c_while_the_program_is_imported_ends_with_status_1_and_a_word(
     module: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,15 +17,16 @@ CHROMIUM = Path(os.environ.get("CHROMIUM", "/usr/bin/chromium"))
 if not CHROMIUM.exists():
     pytest.skip(f"there is no browser at {CHROMIUM}; set CHROMIUM to one", allow_module_level=True)
 
+SETTINGS = Settings()
 SLOW_SECONDS = 0.02
 WAIT_MS = 30_000
 """Far more than any step takes, save on a machine that is busy with other things."""
 expect.set_options(timeout=WAIT_MS)
 
 
-def serve(manager: object) -> tuple[Any, str]:
+def serve(manager: object, settings: Settings = SETTINGS) -> tuple[Any, str]:
     """Starts the page; gives it and its address."""
-    page = build(Bench(Settings(), manager))  # type: ignore[arg-type]
+    page = build(Bench(settings, manager))  # type: ignore[arg-type]
     _, url, _ = page.launch(prevent_thread_lock=True, **launch_options())
     return page, url
 

@@ -11,6 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.evals.answering import StandIn
 from tests.gptj.oracle import their_model
 from tests.text.tiny import STORY, TOKENIZER, tiny_language_model, tiny_network
 from workbench.errors import BadRequest
@@ -31,7 +32,7 @@ TEMPLATE = "Review: {text}\nIt was"
 SHOTS = (("A café was open.", "good"), ("Nobody answered.", "very bad indeed"))
 
 
-class Model:
+class Model(StandIn):
     """A LanguageModel as an Answerer, and how often it was asked."""
 
     def __init__(self, model: LanguageModel):
@@ -59,7 +60,7 @@ def theirs() -> Any:
     return their_model("causal", ours.config, ours)
 
 
-class Table:
+class Table(StandIn):
     """Answers by a table of log-likelihoods: (context, continuation) -> number, one token each."""
 
     def __init__(self, table: dict[tuple[str, str], float]):
@@ -128,7 +129,7 @@ def test_a_prepared_premise_is_asked_for_once_and_changes_nothing(model: Model) 
 def test_equal_contexts_are_computed_once(model: Model) -> None:
     before = model.model.engine.steps
     ask_one(model, LabelLikelihood(LABELS, TEMPLATE), TEXT)
-    assert model.model.engine.steps - before == 1 + len(LABELS)
+    assert model.model.engine.steps - before == 1
 
 
 @pytest.mark.parametrize("ending", [" ", "\n"])
@@ -217,7 +218,7 @@ def test_ten_thousand_labels_are_judged() -> None:
     method = LabelLikelihood(labels, "{text}", normalization="tokens", calibration="contextual")
     numbers = random.Random(0)
 
-    class Any10000:
+    class Any10000(StandIn):
         def answers(self, requests: Sequence[Request]) -> Sequence[Answer]:
             values = [numbers.uniform(-90, -1) for _ in requests]
             return [Scored(value, False, (TokenText(0, "", value),)) for value in values]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.evals.answering import StandIn
 from tests.text.tiny import tiny_language_model
 from workbench.errors import BadRequest, TooLong
 from workbench.evals.asking import Answer, Request, ask
@@ -22,7 +23,7 @@ QUESTION = Question("q", "Who slept?", PASSAGE, ("The old king",), (0,), False)
 SPANS = Spans((Span("king", 8, 12, -1.0, 0.6), Span("tree", 35, 39, -3.0, 0.1)), null_score=-2.0, windows=1)
 
 
-class Scripted:
+class Scripted(StandIn):
     """Answers every request alike, or fails."""
 
     def __init__(self, answer: Spans | Exception):

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
+from tests.evals.answering import StandIn
 from tests.text.tiny import TOKENIZER, tiny_language_model
 from workbench.errors import BadRequest
 from workbench.evals.asking import Answer, Request, ask_one
@@ -19,7 +20,7 @@ TEXT = TextExample("1", "good film bad")
 PIECES = [(0, 4), (4, 9), (9, 13)]
 
 
-class Words:
+class Words(StandIn):
     """A head whose first logit is the sum of its words' weights, and whose others are 0."""
 
     def __init__(self, logits: int):

@@ -1,5 +1,6 @@
 """A trunk's fingerprint: the same for every copy of its values, another for other values."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from tests.loading.tiny import (
     write_sharded_safetensors,
 )
 from workbench.errors import BadCheckpoint
+from workbench.loading import fingerprint as fingerprint_module
 from workbench.loading.fingerprint import Fingerprints, trunk_fingerprint
 
 FORMATS = [write_safetensors, write_sharded_safetensors, write_bin, write_sharded_bin]
@@ -90,3 +92,41 @@ def test_it_is_remembered_until_the_weights_are_written_anew(tmp_path: Path, mon
 def test_a_folder_without_weights_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BadCheckpoint, match="no weights"):
         trunk_fingerprint(tmp_path)
+
+
+def test_another_head_is_another_model_of_the_same_trunk(tmp_path: Path) -> None:
+    model, known = tiny_model(), Fingerprints()
+    write_safetensors(model, tmp_path / "one")
+    with torch.no_grad():
+        model.lm_head.weight.view(-1)[0] += 1
+    write_safetensors(model, tmp_path / "other")
+    folders = [tmp_path / "one", tmp_path / "other"]
+    assert len({known.of_model(folder) for folder in folders}) == 2 and len({known.of(f) for f in folders}) == 1
+
+
+@pytest.mark.parametrize("file", ["tokenizer.json", "vocab.json", "merges.txt", "config.json"])
+def test_another_tokenizer_or_configuration_is_another_model(tmp_path: Path, file: str) -> None:
+    known = Fingerprints()
+    write_safetensors(tiny_model(), tmp_path)
+    before = known.of_model(tmp_path)
+    (tmp_path / file).write_text("other")
+    assert known.of_model(tmp_path) != before
+
+
+def test_a_models_fingerprint_reads_the_beginning_of_its_tensors_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_safetensors(tiny_model(), tmp_path)
+    checkpoint, pieces = fingerprint_module.open_checkpoint(tmp_path), []
+
+    class Watched:
+        tensors = checkpoint.tensors
+
+        def pieces(self, name: str) -> Iterator[torch.Tensor]:
+            for piece in checkpoint.pieces(name):
+                pieces.append(name)
+                yield piece
+
+    monkeypatch.setattr(fingerprint_module, "open_checkpoint", lambda folder: Watched())
+    Fingerprints().of_model(tmp_path)
+    assert len(pieces) == len(set(pieces)) == len(checkpoint.tensors)

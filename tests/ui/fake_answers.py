@@ -10,6 +10,7 @@ from tests.ui.fake import FakeLanguageModel, FakeManager
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard
 from workbench.manager import ModelSpec
+from workbench.text.pending import Later
 from workbench.text.requests import ExtractSpan, Span, Spans
 
 NULL_SCORE = -3.0
@@ -70,6 +71,10 @@ class AnsweringModel(FakeLanguageModel):
     def answers(self, requests: list[ExtractSpan]) -> list[Spans]:
         """Each request's answer."""
         return [self.extract(request) for request in requests]
+
+    def submit(self, requests: list[ExtractSpan]) -> Later:
+        """The same, when it is waited for."""
+        return Later(lambda: self.answers(requests))
 
 
 class AnsweringManager(FakeManager):

@@ -10,6 +10,7 @@ from tests.ui.fake import FakeLanguageModel, FakeManager
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard
 from workbench.manager import ModelSpec
+from workbench.text.pending import Later
 from workbench.text.requests import Classified, Classify, LogLikelihood, Scored, TokenText
 
 HINTS = {
@@ -60,6 +61,10 @@ class ClassifyingModel(FakeLanguageModel):
         time.sleep(self.seconds)
         self.asked += requests
         return [self._answer(request) for request in requests]
+
+    def submit(self, requests: Sequence[Any]) -> Later:
+        """The same, when it is waited for."""
+        return Later(lambda: self.answers(requests))
 
     def _answer(self, request: LogLikelihood | Classify) -> Scored | Classified:
         if isinstance(request, Classify):

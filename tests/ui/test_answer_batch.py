@@ -26,7 +26,7 @@ class Tab:
     def __init__(self, cache: Path):
         self.bench = Bench(Settings(), AnsweringManager(AnsweringModel(0.01)))  # type: ignore[arg-type]
         with gr.Blocks() as blocks:
-            self.page = Page(self.bench, blocks, gr.HTML())
+            self.page = Page(self.bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox())
             self.view, self.ask = batch_view(), settings_column(self.bench)
         self.view.file.GRADIO_CACHE = str(cache)
         self.values: dict[Any, Any] = {part: part.value for part in (*self.view.outputs(), *self.ask.inputs())}

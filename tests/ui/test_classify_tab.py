@@ -38,7 +38,7 @@ class Tab:
     def __init__(self, manager: ClassifyingManager, host: str = "127.0.0.1"):
         self.bench = Bench(Settings(host=host), manager)  # type: ignore[arg-type]
         with gr.Blocks() as blocks:
-            self.page = Page(self.bench, blocks, gr.HTML())
+            self.page = Page(self.bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox())
             self.one, self.many = one_text(EXAMPLES[0]), many_texts(EXAMPLES[0])
             self.form = settings_column(self.bench)
         parts = (*vars(self.one).values(), *vars(self.many).values(), *vars(self.form).values())

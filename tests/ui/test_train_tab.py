@@ -27,7 +27,7 @@ def page(tmp_path: Path) -> Page:
     """A page on this machine that writes heads to a temporary folder."""
     bench = Bench(Settings(heads_folder=tmp_path / "heads"), AnsweringManager())  # type: ignore[arg-type]
     with gr.Blocks() as blocks:
-        return Page(bench, blocks, gr.HTML())
+        return Page(bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox())
 
 
 @pytest.fixture

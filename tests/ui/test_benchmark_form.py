@@ -1,0 +1,106 @@
+"""The Benchmark form: which evaluations it asks for, and what it refuses."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import pytest
+
+from tests.ui.fake_runs import asked, bench
+from workbench.errors import BadRequest
+from workbench.evals.runner import Options
+from workbench.evaluating import SAMPLES, all_tasks
+from workbench.ui.benchmark_form import FILE, Form, check_evaluations, files_of, form_view, head_choices, task_lists
+
+
+@pytest.fixture
+def form(tmp_path: Path) -> Form:
+    """The tab's form."""
+    with gr.Blocks():
+        return form_view(bench(tmp_path), task_lists())
+
+
+def values_of(form: Form, *tasks: str, **changes: Any) -> dict[Any, Any]:
+    """The values of a page just opened, these tasks ticked."""
+    known = all_tasks()
+    ticked = {
+        group: [name for name in tasks if known[name].method.name == method] for method, group in form.tasks.items()
+    }
+    shown = {part: part.value for part in form.inputs()} | ticked
+    return shown | {getattr(form, name): value for name, value in changes.items()}
+
+
+def test_every_task_can_be_ticked_once(form: Form) -> None:
+    names = [name for group in form.tasks.values() for _, name in group.choices]
+    assert sorted(names) == sorted(all_tasks())
+
+
+def test_each_task_is_asked_of_each_model_in_each_precision_model_by_model(form: Form, tmp_path: Path) -> None:
+    values = values_of(form, "piqa", "copa", data=SAMPLES, precisions=["int8", "float32"], shots=2, limit=7, seed=3)
+    found = form.evaluations(values, bench(tmp_path))
+    assert [(one.task.name, one.spec.precision) for one in found] == [
+        ("copa", "int8"), ("piqa", "int8"), ("copa", "float32"), ("piqa", "float32"),
+    ]  # fmt: skip
+    assert {one.options for one in found} == {Options(limit=7, shots=2, seed=3)} and found[0].data == SAMPLES
+
+
+def test_a_limit_of_none_asks_for_all(form: Form, tmp_path: Path) -> None:
+    values = values_of(form, "piqa", data=SAMPLES, limit=0)
+    assert form.evaluations(values, bench(tmp_path))[0].options.limit is None
+
+
+def test_a_head_answers_only_the_tasks_of_its_kind(form: Form, tmp_path: Path) -> None:
+    values = values_of(form, "piqa", "sst2", "squad", data=SAMPLES, head="classify:sentiment")
+    found = {one.task.name: one.head for one in form.evaluations(values, bench(tmp_path))}
+    assert found == {"piqa": None, "sst2": "sentiment", "squad": None}
+
+
+@pytest.mark.parametrize("tasks, changes, message", [
+    ((), {}, "No task is ticked"),
+    (("piqa",), {"models": []}, "No model is picked"),
+    (("piqa",), {"models": ["gone"]}, "not on the list"),
+    (("piqa",), {"shots": -1}, "Worked examples must be a whole number"),
+    (("piqa",), {"limit": 2.5}, "Examples must be a whole number"),
+    (("piqa",), {"seed": None}, "Seed must be a whole number"),
+    (("piqa",), {"limit": float("nan")}, "Examples must be a whole number"),
+    (("own_cloze",), {}, "no data set of its own"),
+])  # fmt: skip
+def test_what_can_not_be_run_is_told(form: Form, tmp_path: Path, tasks: tuple, changes: dict, message: str) -> None:
+    with pytest.raises(BadRequest, match=message):
+        form.evaluations(values_of(form, *tasks, **changes), bench(tmp_path))
+
+
+def test_an_own_file_serves_a_task_without_a_data_set(form: Form, tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    (found,) = form.evaluations(values_of(form, "own_cloze", data=FILE), bench(tmp_path), {"own_cloze": file})
+    assert found.data == file
+
+
+def test_one_file_serves_every_task_and_of_several_each_is_named_as_its_task() -> None:
+    tasks = [all_tasks()["piqa"], all_tasks()["copa"]]
+    assert files_of(["/x/mine.csv"], tasks) == {"piqa": "/x/mine.csv", "copa": "/x/mine.csv"}
+    assert files_of(["/x/copa.csv", "/y/piqa.jsonl"], tasks) == {"piqa": "/y/piqa.jsonl", "copa": "/x/copa.csv"}
+    with pytest.raises(BadRequest, match=r"None of the 2 files is for copa.*copa\.jsonl"):
+        files_of(["/x/piqa.csv", "/x/other.csv"], tasks)
+    with pytest.raises(BadRequest, match="no file"):
+        files_of([], tasks)
+
+
+def test_a_public_page_bounds_examples_and_runs() -> None:
+    with pytest.raises(BadRequest, match="from 1 to 100"):
+        check_evaluations([asked_of_the_hub(None)], serves_locally=False)
+    with pytest.raises(BadRequest, match="from 1 to 100"):
+        check_evaluations([asked_of_the_hub(101)], serves_locally=False)
+    check_evaluations([asked_of_the_hub(100), asked()], serves_locally=False)
+    with pytest.raises(BadRequest, match="at most 12"):
+        check_evaluations([asked()] * 13, serves_locally=False)
+
+
+def asked_of_the_hub(limit: int | None) -> Any:
+    evaluation = asked(limit=limit)
+    return type(evaluation)(evaluation.task, evaluation.spec, evaluation.options, None)
+
+
+def test_the_language_model_is_always_among_the_heads(tmp_path: Path) -> None:
+    assert head_choices(bench(tmp_path), ["demo"]) == [("The language model itself", "")]
+    assert head_choices(bench(tmp_path), ["gone"])[0][1] == ""

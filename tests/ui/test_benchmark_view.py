@@ -1,0 +1,74 @@
+"""The desk and a task as pictures: every state has its words and its buttons, and no text from outside is markup."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.ui.fake_runs import asked, finished
+from workbench.evals.metrics.metric import Estimate
+from workbench.evals.progress import Progress
+from workbench.evaluating import all_tasks
+from workbench.ui.bench_desk import Line
+from workbench.ui.benchmark_view import EMPTY_DESK, desk_markup, table_markup, task_markup
+
+PAYLOAD = "<img src=x onerror=alert(1)>"
+HALF = Progress(50, 100, 10.0, 10.0, {"acc": Estimate(0.5, 0.05, 50)})
+
+
+def line(state: str = "running", progress: Progress | None = HALF, number: int = 1, **changes: object) -> Line:
+    """A line of the desk."""
+    return Line(number, "cafe0001", asked(), state, progress, **changes)  # type: ignore[arg-type]
+
+
+def test_an_empty_desk_says_what_to_do() -> None:
+    assert desk_markup([]) == EMPTY_DESK and "Tick tasks" in EMPTY_DESK
+
+
+def test_a_running_line_tells_how_far_it_is_and_what_it_comes_to_so_far() -> None:
+    shown = desk_markup([line()])
+    assert "50 of 100, about 10.0 s left" in shown and "50.0 ± 5.0 %" in shown and 'data-do="stop"' in shown
+
+
+@pytest.mark.parametrize("state, words", [
+    ("waiting", "waits"), ("stopping", "stopping after the examples"), ("stopped", "Resume"), ("failed", "Try again"),
+])  # fmt: skip
+def test_every_state_has_its_words(state: str, words: str) -> None:
+    assert words in desk_markup([line(state)])
+
+
+def test_a_line_that_is_done_can_be_opened(tmp_path: Path) -> None:
+    run = finished(tmp_path, asked())
+    assert f'data-do="open" data-name="{run.name}"' in desk_markup([line("done", run=run)])
+
+
+def test_what_runs_stands_first_and_what_ended_last() -> None:
+    shown = desk_markup([line("done", number=1), line("waiting", number=2), line("running", number=3)])
+    assert shown.index('class="running"') < shown.index('class="waiting"') < shown.index('class="done"')
+
+
+def test_a_visitors_own_batch_comes_with_its_address() -> None:
+    assert "?batch=cafe0001" in desk_markup([line()], "cafe0001") and "?batch" not in desk_markup([line()])
+
+
+def test_texts_from_outside_are_escaped() -> None:
+    bad = replace(asked(), head=PAYLOAD, spec=replace(asked().spec, checkpoint=PAYLOAD))
+    shown = desk_markup([replace(line("failed", error=PAYLOAD), evaluation=bad)], PAYLOAD)
+    assert PAYLOAD not in shown and PAYLOAD not in table_markup([replace(line(), evaluation=bad)])
+
+
+def test_the_table_has_a_column_for_each_model_and_a_row_for_each_figure() -> None:
+    other = replace(line(number=2), evaluation=asked(precision="int8"))
+    shown = table_markup([line(), other])
+    assert shown.count('<th scope="col">') == 4 and "demo · int8" in shown
+    assert shown.count("<tr>") == 1 + len(all_tasks()["piqa"].method.metrics)
+
+
+def test_a_table_without_figures_is_empty() -> None:
+    assert table_markup([line("waiting", None)]) == ""
+
+
+@pytest.mark.parametrize("name", sorted(all_tasks()))
+def test_every_task_shows_what_it_asks_its_columns_and_a_row(name: str) -> None:
+    shown = task_markup(all_tasks()[name])
+    assert name in shown and all(column in shown for column in all_tasks()[name].columns)
