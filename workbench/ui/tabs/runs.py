@@ -130,7 +130,7 @@ def _connect_board(page: Page, container: gr.Tab, view: View) -> None:
         return _board(bench, view, task, picked)
 
     listed = [view.task, view.picked]
-    for shown_anew in (container.select, page.blocks.load, view.task.input):
+    for shown_anew in (container.select, view.task.input):
         shown_anew(fresh, listed, [view.task, view.board], **quiet)
 
     def pressed(picked: list[str], event: gr.EventData) -> Iterator[Updates]:
