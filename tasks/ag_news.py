@@ -1,9 +1,9 @@
 """AG News: which part of a newspaper an item belongs to."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.classification import Classification
 from workbench.evals.methods.labels import TextExample
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 LABELS = ("World", "Sports", "Business", "Technology")

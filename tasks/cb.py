@@ -1,8 +1,8 @@
 """CommitmentBank: whether somebody who says something holds a part of it to be true."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 ANSWERS = ("True", "False", "Neither")

@@ -1,7 +1,7 @@
 """CNN/DailyMail by the protocol of MLPerf Inference: a summary of a news article, by beam search, against ROUGE."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.generation import Generation, Prompt
-from workbench.evals.rows import Row
 from workbench.evals.task import Reference, Source, Task
 
 INSTRUCTION = (

@@ -1,8 +1,8 @@
 """COPA: which of two sentences is the cause, or the effect, of a third."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 CONNECTORS = {"cause": "because", "effect": "therefore"}

@@ -2,9 +2,9 @@
 
 import re
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance, published_scores
-from workbench.evals.rows import Row
 from workbench.evals.task import Reference, Source, Task
 
 

@@ -1,8 +1,8 @@
 """LAMBADA, in the form that OpenAI used: the last word of a passage that only the whole of it gives away."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.cloze import Cloze, Ending
 from workbench.evals.published_scores import published_scores
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 

@@ -1,7 +1,7 @@
 """LAMBADA as its authors published it: lower case, with spaces before punctuation."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.cloze import Cloze, Ending
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 

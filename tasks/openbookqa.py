@@ -1,8 +1,8 @@
 """OpenBookQA: how a sentence on elementary science goes on, for which a fact must be brought along."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 

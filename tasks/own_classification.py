@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from workbench.errors import BadRequest
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.classification import Classification
 from workbench.evals.methods.labels import TextExample
-from workbench.evals.rows import Row
 from workbench.evals.task import Task
 
 

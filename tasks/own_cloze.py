@@ -1,7 +1,7 @@
 """Cloze with a file of your own: a text, and how it ends."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.cloze import Cloze, Ending
-from workbench.evals.rows import Row
 from workbench.evals.task import Task
 
 

@@ -1,7 +1,7 @@
 """Generation with a file of your own: prompts, and what a right continuation would be."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.generation import Generation, Prompt
-from workbench.evals.rows import Row
 from workbench.evals.task import Task
 
 

@@ -1,7 +1,7 @@
 """Multiple choice with a file of your own: a question, its choices, and which of them is right."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
-from workbench.evals.rows import Row
 from workbench.evals.task import Task
 
 

@@ -1,7 +1,7 @@
 """Perplexity of texts of your own."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.perplexity import Document, Perplexity
-from workbench.evals.rows import Row
 from workbench.evals.task import Task
 
 

@@ -1,8 +1,8 @@
 """Extractive question answering with a file of your own: questions, passages and their answers."""
 
+from workbench.evals.data.rows import Row
+from workbench.evals.data.squad_files import Question, question_in
 from workbench.evals.methods.extraction import Extraction
-from workbench.evals.rows import Row
-from workbench.evals.squad_files import Question, question_in
 from workbench.evals.task import Task
 
 

@@ -1,8 +1,8 @@
 """PIQA: which of two ways of doing an everyday thing works."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance, published_scores
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 

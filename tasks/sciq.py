@@ -1,8 +1,8 @@
 """SciQ: exam questions on science, with a passage that supports the answer."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 ANSWERS = ("distractor1", "distractor2", "distractor3", "correct_answer")

@@ -1,8 +1,8 @@
 """SQuAD 2.0: which piece of a passage answers a question, or that none does."""
 
+from workbench.evals.data.rows import Row
+from workbench.evals.data.squad_files import Question, question_in
 from workbench.evals.methods.extraction import Extraction
-from workbench.evals.rows import Row
-from workbench.evals.squad_files import Question, question_in
 from workbench.evals.task import Source, Task
 
 

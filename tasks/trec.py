@@ -1,9 +1,9 @@
 """TREC: what kind of answer a question asks for, in six coarse classes."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.classification import Classification
 from workbench.evals.methods.labels import TextExample
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 LABELS = ("abbreviation", "entity", "description", "human", "location", "number")

@@ -1,7 +1,7 @@
 """TriviaQA without its documents: trivia, answered in a few words out of the model's memory."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.generation import Generation, Prompt
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 

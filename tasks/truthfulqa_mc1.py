@@ -1,7 +1,7 @@
 """TruthfulQA with one right answer: questions that many people answer wrongly."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 # The worked examples are a part of the benchmark, the same before every question.

@@ -2,8 +2,8 @@
 
 import re
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.perplexity import Document, Perplexity
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 SPACED = ((" : ", ": "), (" ; ", "; "), (" . ", ". "), (" ! ", "! "), (" ? ", "? "), (" , ", ", "))

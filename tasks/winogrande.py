@@ -1,8 +1,8 @@
 """WinoGrande: which of two names or things the blank of a sentence stands for."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance, published_scores
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 

@@ -1,8 +1,8 @@
 """The Winograd schemas: which of two things a pronoun stands for."""
 
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import Choices, MultipleChoice
 from workbench.evals.published_scores import chance
-from workbench.evals.rows import Row
 from workbench.evals.task import Source, Task
 
 CAPITALISED = ("A", "An", "The", "She", "He", "It", "They", "My", "His", "Her", "Their")

@@ -13,7 +13,7 @@ import pytest
 from tasks import piqa, winogrande
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 
 PIQA = ("evaluate", "--tasks", "piqa", "--data", "piqa=samples")
 SAMPLES = len(piqa.TASK.samples)

@@ -48,7 +48,7 @@ ROWS = {
 ONLY_IN = {
     "gradio": ("workbench/ui/", "app.py"),
     "bitsandbytes": ("workbench/loading/precisions/", "workbench/training/optimizers.py"),
-    "datasets": ("workbench/evals/hub_data.py", "workbench/evals/evaluate_metrics.py"),
+    "datasets": ("workbench/evals/data/hub_data.py", "workbench/evals/evaluate_metrics.py"),
     "evaluate": ("workbench/evals/evaluate_metrics.py",),
     "transformers": (),
 }

@@ -10,13 +10,13 @@ from typing import Any, Literal
 import tasks
 from workbench.collect import collect
 from workbench.errors import BadRequest
+from workbench.evals.data.sources import load_data
+from workbench.evals.data.tables import LOCAL, Limits
 from workbench.evals.methods.classification import Classification
 from workbench.evals.methods.extraction import Extraction
 from workbench.evals.methods.head import SINGLE_LABEL
-from workbench.evals.run import Run
-from workbench.evals.runner import Options, Progress, evaluate
-from workbench.evals.sources import load_data
-from workbench.evals.tables import LOCAL, Limits
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Options, Progress, evaluate
 from workbench.evals.task import Task
 from workbench.manager import ModelManager, ModelSpec
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.errors import BadRequest
+from workbench.evals.data.squad_files import Question
 from workbench.evals.methods.extraction import Extraction
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
 from workbench.evals.metrics.estimates import estimate
-from workbench.evals.squad_files import Question
 from workbench.text.requests import Span, Spans
 from workbench.text.spans import fill
 

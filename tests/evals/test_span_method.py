@@ -13,9 +13,9 @@ from tests.evals.answering import StandIn
 from tests.text.tiny import tiny_language_model
 from workbench.errors import BadRequest, TooLong
 from workbench.evals.asking import Answer, Request, ask
+from workbench.evals.data.squad_files import Question
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics, deciding_threshold
 from workbench.evals.metrics.squad import f1
-from workbench.evals.squad_files import Question
 from workbench.text.requests import ExtractSpan, Span, Spans
 
 PASSAGE = "The old king slept under the apple tree."

@@ -18,10 +18,10 @@ from typing import Any
 from tests.performance.baselines import word_overlap_answer
 from tests.performance.real_data import ANSWERING, write_squad
 from workbench.evals.asking import ask
+from workbench.evals.data.squad_files import Question, read_questions
+from workbench.evals.data.tables import LOCAL
 from workbench.evals.methods.spans import SpanMethod
 from workbench.evals.metrics.squad import squad_v1
-from workbench.evals.squad_files import Question, read_questions
-from workbench.evals.tables import LOCAL
 from workbench.manager import ModelManager, ModelSpec
 from workbench.training.heads import TrainAnswer, train_head
 

@@ -26,8 +26,8 @@ import torch
 from tasks import hellaswag, lambada_openai
 from tests.tasks.shared_rows import DATA, shared_rows
 from workbench.evals.asking import Answer, Request, ask
+from workbench.evals.data.rows import Row
 from workbench.evals.methods.multiple_choice import MultipleChoice
-from workbench.evals.rows import Row
 from workbench.manager import ModelManager, ModelSpec
 from workbench.text.requests import Scored
 

@@ -24,12 +24,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.evals.toy_benchmark import HashModel, contents, riddles, run_of
+from tests.evals.runs.toy_benchmark import HashModel, contents, riddles, run_of
 from workbench.errors import BadRequest, NotSaved
 from workbench.evals.asking import Request
-from workbench.evals.run import Run
-from workbench.evals.run_store import RunStore
-from workbench.evals.runner import Options
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Options
+from workbench.evals.runs.store import RunStore
 
 EXAMPLES = 24
 SECONDS_AN_EXAMPLE = 0.001

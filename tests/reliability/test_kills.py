@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.evals.toy_benchmark import TASK, contents, run_of
-from workbench.evals.run_files import json_bytes
+from tests.evals.runs.toy_benchmark import TASK, contents, run_of
+from workbench.evals.runs.files import json_bytes
 
 ROOT = Path(__file__).parents[2]
 KILLS, FULL_DISKS = 50, 20

@@ -14,7 +14,7 @@ import pytest
 from tasks import winogrande
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 
 
 @pytest.fixture(scope="module")

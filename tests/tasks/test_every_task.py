@@ -16,10 +16,10 @@ from tests.evals.answering import StandIn
 from workbench.collect import collect
 from workbench.errors import BadRequest
 from workbench.evals.asking import Answer, Request, ask
+from workbench.evals.data.rows import Row
+from workbench.evals.data.sources import load_data
+from workbench.evals.data.tables import LOCAL
 from workbench.evals.metrics.estimates import estimate
-from workbench.evals.rows import Row
-from workbench.evals.sources import load_data
-from workbench.evals.tables import LOCAL
 from workbench.evals.task import Task
 from workbench.text.requests import (
     Generate,

@@ -8,8 +8,8 @@ import pytest
 import tasks
 from tests.tasks.shared_rows import CONVERTERS, DATA, shared_rows, write
 from workbench.collect import collect
-from workbench.evals.sources import load_data
-from workbench.evals.tables import LOCAL
+from workbench.evals.data.sources import load_data
+from workbench.evals.data.tables import LOCAL
 from workbench.evals.task import Task
 
 TASKS: dict[str, Task[Any]] = collect(tasks, "TASK")

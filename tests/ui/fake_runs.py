@@ -9,9 +9,9 @@ from pathlib import Path
 from tests.evals.answering import StandIn
 from tests.ui.fake import FakeLanguageModel, FakeManager
 from workbench.evals.asking import Answer, Request
-from workbench.evals.protocol import ModelIdentity
-from workbench.evals.run import Run
-from workbench.evals.runner import Options
+from workbench.evals.runs.protocol import ModelIdentity
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Options
 from workbench.evaluating import SAMPLES, Evaluation, run_evaluation, tasks_named
 from workbench.manager import ModelSpec
 from workbench.settings import Settings

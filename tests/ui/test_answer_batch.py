@@ -9,7 +9,7 @@ import pytest
 
 from tests.ui.fake_answers import AnsweringManager, AnsweringModel
 from workbench.errors import BadRequest
-from workbench.evals.squad_files import Question
+from workbench.evals.data.squad_files import Question
 from workbench.settings import Settings
 from workbench.ui.answer_batch import _read as read
 from workbench.ui.answer_batch import _run as run

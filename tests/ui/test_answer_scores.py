@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workbench.evals.data.squad_files import Question
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
-from workbench.evals.squad_files import Question
 from workbench.text.requests import Span
 from workbench.ui import answer_scores
 from workbench.ui.answer_scores import Answered, answer_rows, best_threshold, figures_markup, write_answers

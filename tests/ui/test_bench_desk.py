@@ -9,8 +9,8 @@ import pytest
 
 from tests.ui.fake_runs import asked, bench
 from workbench.errors import BadRequest, Busy
-from workbench.evals.progress import Progress
-from workbench.evals.run import Run
+from workbench.evals.runs.progress import Progress
+from workbench.evals.runs.run import Run
 from workbench.evaluating import Evaluation
 from workbench.ui.bench_desk import BenchDesk, Line
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.ui.fake_runs import asked, bench
 from workbench.errors import BadRequest
-from workbench.evals.runner import Options
+from workbench.evals.runs.runner import Options
 from workbench.evaluating import SAMPLES, all_tasks
 from workbench.ui.benchmark_form import FILE, Form, check_evaluations, files_of, form_view, head_choices, task_lists
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.ui.fake_runs import asked, finished
 from workbench.evals.metrics.metric import Estimate
-from workbench.evals.progress import Progress
+from workbench.evals.runs.progress import Progress
 from workbench.evaluating import all_tasks
 from workbench.ui.bench_desk import Line
 from workbench.ui.benchmark_view import EMPTY_DESK, desk_markup, table_markup, task_markup

@@ -12,9 +12,9 @@ import pytest
 
 from tests.ui.fake_classes import ClassifyingManager, class_card
 from workbench.errors import BadRequest
+from workbench.evals.data.tables import LOCAL, Table, read_table
 from workbench.evals.methods.head import MULTI_LABEL
 from workbench.evals.methods.labels import ClassPrediction, TextExample
-from workbench.evals.tables import LOCAL, Table, read_table
 from workbench.settings import Settings
 from workbench.ui.bench import Bench, Page
 from workbench.ui.class_batch import Batch, typed_examples

@@ -6,7 +6,7 @@ import pytest
 
 from tests.ui.fake_runs import asked, finished
 from workbench.errors import BadRequest
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.ui.compare_view import compared, compared_markup, p_text
 
 

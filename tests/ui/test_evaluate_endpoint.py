@@ -8,7 +8,7 @@ import pytest
 
 from tests.ui.fake_runs import bench
 from workbench.errors import BadRequest
-from workbench.evals.runner import Options
+from workbench.evals.runs.runner import Options
 from workbench.evaluating import run_record
 from workbench.ui.bench import Bench
 from workbench.ui.evaluate_endpoint import asked_evaluations, evaluate_endpoint, task_names

@@ -11,7 +11,7 @@ from tests.ui.fake_runs import asked, finished
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.metrics.statistics import mean
 from workbench.evals.prediction import Prediction
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.ui.example_browser import (
     FILTERS,
     PAGE_EXAMPLES,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.ui.fake_runs import asked, finished, stopped
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.evaluating import all_tasks
 from workbench.ui import runs_view
 from workbench.ui.published_view import published_notes

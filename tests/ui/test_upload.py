@@ -6,7 +6,7 @@ import pytest
 
 from tests.ui.fake import FakeManager
 from workbench.errors import BadRequest
-from workbench.evals.tables import LOCAL, PUBLIC, Limits, Table
+from workbench.evals.data.tables import LOCAL, PUBLIC, Limits, Table
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
 from workbench.ui.upload import likely_columns, read_upload, read_uploaded_table

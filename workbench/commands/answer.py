@@ -10,10 +10,10 @@ from typing import Any
 from workbench.console import Command, add_model_options, asked_model, note, show_load, watched
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask, ask_one
-from workbench.evals.exports import prepare_folder, write_predictions
+from workbench.evals.data.squad_files import Question, read_questions
+from workbench.evals.data.tables import LOCAL, read_table
+from workbench.evals.exports.predictions import prepare_folder, write_predictions
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics, deciding_threshold
-from workbench.evals.squad_files import Question, read_questions
-from workbench.evals.tables import LOCAL, read_table
 from workbench.manager import ModelManager
 from workbench.settings import read_settings
 from workbench.text.reading import trained_windows

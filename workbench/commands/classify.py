@@ -10,7 +10,9 @@ from typing import Any
 from workbench.console import Command, add_model_options, asked_model, note, show_load, watched
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask, ask_one
-from workbench.evals.exports import prepare_folder, write_predictions
+from workbench.evals.data.tables import LOCAL, read_table
+from workbench.evals.data.text_rows import text_examples
+from workbench.evals.exports.predictions import prepare_folder, write_predictions
 from workbench.evals.methods.head import MULTI_LABEL, HeadMethod
 from workbench.evals.methods.labels import (
     CALIBRATIONS,
@@ -22,8 +24,6 @@ from workbench.evals.methods.labels import (
 )
 from workbench.evals.metrics.classification import confusion_matrix, occurring, per_class
 from workbench.evals.metrics.summary import summary
-from workbench.evals.tables import LOCAL, read_table
-from workbench.evals.text_rows import text_examples
 from workbench.loading.heads import HeadCard
 from workbench.manager import ModelManager
 from workbench.settings import read_settings

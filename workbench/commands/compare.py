@@ -11,8 +11,8 @@ from workbench.errors import BadRequest
 from workbench.evals.agreement import agreement
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.paired import Comparison, Pair, Side, compare_all
-from workbench.evals.run import Run
-from workbench.evals.run_store import RunStore
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.store import RunStore
 from workbench.settings import read_settings
 from workbench.terminal import Command, add_json_option, note, table, with_error
 

@@ -18,13 +18,13 @@ from workbench.console import (
     show_load,
 )
 from workbench.errors import BadRequest, Cancelled
-from workbench.evals.data import Data
-from workbench.evals.process import Process, this_process
-from workbench.evals.progress import Progress
-from workbench.evals.run import Run
-from workbench.evals.runner import Options, evaluate, prepare
-from workbench.evals.sources import load_data
-from workbench.evals.tables import LOCAL
+from workbench.evals.data.rows import Data
+from workbench.evals.data.sources import load_data
+from workbench.evals.data.tables import LOCAL
+from workbench.evals.runs.process import Process, this_process
+from workbench.evals.runs.progress import Progress
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Options, evaluate, prepare
 from workbench.evals.task import Task
 from workbench.evaluating import SAMPLES, run_record, tasks_named, with_head
 from workbench.manager import ModelManager, ModelSpec

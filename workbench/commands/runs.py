@@ -9,10 +9,10 @@ from typing import Any
 import tasks as drawer
 from workbench.collect import collect
 from workbench.errors import BadRequest
-from workbench.evals.run import Run
-from workbench.evals.run_exports import write_lm_eval, write_results
-from workbench.evals.run_files import RUN_FILE
-from workbench.evals.run_store import RunStore
+from workbench.evals.exports.downloads import write_lm_eval, write_results
+from workbench.evals.runs.files import RUN_FILE
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.store import RunStore
 from workbench.evals.task import Reference, Task
 from workbench.settings import read_settings
 from workbench.terminal import Command, add_json_option, note, table, with_error

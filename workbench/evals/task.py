@@ -5,10 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar
 
 from workbench.evals.asking import Answer, Request
-from workbench.evals.data import Data
+from workbench.evals.data.rows import Data, Row
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.prediction import Prediction
-from workbench.evals.rows import Row
 
 Example = TypeVar("Example")
 

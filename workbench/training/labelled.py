@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from workbench.errors import BadRequest
-from workbench.evals.tables import LOCAL, read_table
+from workbench.evals.data.tables import LOCAL, read_table
 from workbench.text.tokenizer import Tokenizer
 from workbench.training.examples import Example, Split, file_facts, held_back
 from workbench.training.head_request import TrainClassify

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from workbench.errors import BadRequest, TooLong
+from workbench.evals.data.squad_files import Question, read_questions
+from workbench.evals.data.tables import LOCAL
 from workbench.evals.metrics.squad import exact_match, f1
-from workbench.evals.squad_files import Question, read_questions
-from workbench.evals.tables import LOCAL
 from workbench.text.requests import ExtractSpan
 from workbench.text.spans import head_spans
 from workbench.text.tokenizer import Tokenizer

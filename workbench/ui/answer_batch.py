@@ -12,8 +12,8 @@ import gradio as gr
 
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask
+from workbench.evals.data.squad_files import Question, read_questions
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, deciding_threshold
-from workbench.evals.squad_files import Question, read_questions
 from workbench.manager import ModelSpec
 from workbench.text.requests import Spans
 from workbench.ui.answer_request import THRESHOLD, checked_settings

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
-from workbench.evals.exports import write_predictions
+from workbench.evals.data.squad_files import Question
+from workbench.evals.exports.predictions import write_predictions
 from workbench.evals.methods.spans import AnswerPrediction, answer_metrics, deciding_threshold
 from workbench.evals.metrics.squad import squad_v2
-from workbench.evals.squad_files import Question
 from workbench.ui.curves import curves_markup
 
 HEADERS = ["#", "Question", "Answer", "Right answers", "F1", "Null minus best"]

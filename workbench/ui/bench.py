@@ -8,10 +8,10 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest, WorkbenchError
-from workbench.evals.run import Run
-from workbench.evals.run_store import RunStore
-from workbench.evals.runner import Progress
-from workbench.evals.tables import LOCAL, PUBLIC
+from workbench.evals.data.tables import LOCAL, PUBLIC
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Progress
+from workbench.evals.runs.store import RunStore
 from workbench.evaluating import Evaluation, run_evaluation
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings

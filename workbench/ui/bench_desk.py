@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from workbench.errors import Busy
-from workbench.evals.run import Run
-from workbench.evals.runner import Progress
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Progress
 from workbench.evaluating import Evaluation
 from workbench.ui.parts import error_text
 

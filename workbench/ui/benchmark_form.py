@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest
-from workbench.evals.runner import Options
+from workbench.evals.runs.runner import Options
 from workbench.evals.task import Task
 from workbench.evaluating import SAMPLES, Evaluation, all_tasks
 from workbench.loading.precision import precisions

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.errors import BadRequest
-from workbench.evals.exports import write_predictions
+from workbench.evals.exports.predictions import write_predictions
 from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.ui.bench import Bench
 from workbench.ui.class_methods import Asked, ClassMethod

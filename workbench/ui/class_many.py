@@ -11,10 +11,10 @@ from typing import Any
 import gradio as gr
 
 from workbench.evals.asking import ask
+from workbench.evals.data.tables import Table
+from workbench.evals.data.text_rows import text_examples
 from workbench.evals.methods.head import MULTI_LABEL
 from workbench.evals.methods.labels import ClassPrediction, TextExample
-from workbench.evals.tables import Table
-from workbench.evals.text_rows import text_examples
 from workbench.loading.heads import HeadCard
 from workbench.ui.background import followed
 from workbench.ui.bench import Page

@@ -8,7 +8,7 @@ from workbench.errors import BadRequest
 from workbench.evals.agreement import Agreement, agreement
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.paired import Comparison, Outcomes, Side, compare
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.ui.parts import bytes_text, notice, seconds_text
 from workbench.ui.run_plots import Mark, interval_plot
 from workbench.ui.run_words import NO_VALUE, model_text, signed_text, value_text

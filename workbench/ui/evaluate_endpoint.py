@@ -8,8 +8,8 @@ from typing import Any
 from gradio.events import api
 
 from workbench.errors import BadRequest
-from workbench.evals.run import Run
-from workbench.evals.runner import Options
+from workbench.evals.runs.run import Run
+from workbench.evals.runs.runner import Options
 from workbench.evaluating import SAMPLES, Evaluation, run_record, tasks_named
 from workbench.ui.bench import Bench
 from workbench.ui.bench_desk import Work

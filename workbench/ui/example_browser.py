@@ -7,7 +7,7 @@ from html import escape
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.metrics.statistics import mean
 from workbench.evals.prediction import Prediction
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.ui.example_view import answers_markup, prompt_markup, right, verdict_markup
 
 PAGE_EXAMPLES = 8

@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from workbench.errors import BadRequest
-from workbench.evals.tables import LOCAL, PUBLIC
+from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.evaluating import DATA_FOLDER
 from workbench.settings import Settings
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from workbench.errors import BadRequest
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.evaluating import Evaluation, asked_again
 from workbench.ui.bench import Bench
 from workbench.ui.benchmark_form import check_evaluations

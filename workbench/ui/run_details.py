@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 
 from workbench.errors import BadRequest
-from workbench.evals.run import Run
-from workbench.evals.run_exports import write_lm_eval, write_results, write_tables
+from workbench.evals.exports.downloads import write_lm_eval, write_results, write_tables
+from workbench.evals.runs.run import Run
 from workbench.ui.runs_view import letter_of, protocol_facts, run_metrics
 
 _FOLDED = 120

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.ui.example_browser import (
     FILTERS,
     Sought,

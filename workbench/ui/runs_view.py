@@ -8,7 +8,7 @@ from typing import Any
 from workbench.evals.metrics.estimates import interval
 from workbench.evals.metrics.metric import Estimate, Metric
 from workbench.evals.metrics.statistics import mean
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.evals.task import Task
 from workbench.evaluating import all_tasks
 from workbench.ui.parts import bytes_text, chip, seconds_text

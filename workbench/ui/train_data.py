@@ -3,8 +3,8 @@
 from collections import Counter
 from pathlib import Path
 
-from workbench.evals.squad_files import read_questions
-from workbench.evals.tables import LOCAL, Table, read_table
+from workbench.evals.data.squad_files import read_questions
+from workbench.evals.data.tables import LOCAL, Table, read_table
 from workbench.ui.upload import names_rows
 
 _LABELS_SHOWN = 6

@@ -5,9 +5,9 @@ from html import escape
 from typing import Any
 
 from workbench.evals.asking import ask_one
+from workbench.evals.data.sources import load_data
+from workbench.evals.data.tables import PUBLIC
 from workbench.evals.prediction import Prediction
-from workbench.evals.sources import load_data
-from workbench.evals.tables import PUBLIC
 from workbench.evals.task import Task
 from workbench.evaluating import SAMPLES, with_head
 from workbench.manager import ModelManager, ModelSpec

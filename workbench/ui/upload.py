@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import BadRequest
-from workbench.evals.tables import LOCAL, PUBLIC, Limits, Table, read_table
+from workbench.evals.data.tables import LOCAL, PUBLIC, Limits, Table, read_table
 from workbench.ui.bench import Bench
 
 Content = TypeVar("Content")

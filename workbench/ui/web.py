@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest, WorkbenchError
-from workbench.evals.tables import LOCAL, PUBLIC
+from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.manager import LoadedModel
 from workbench.ui.bench import Bench, Page
 from workbench.ui.parts import error_notice, told

@@ -20,7 +20,7 @@ from tests.evals.lm_eval_parity.ours import our_numbers
 from tests.evals.lm_eval_parity.side_numbers import Numbers, different_metrics, largest_difference
 from tests.evals.lm_eval_parity.theirs import MEASURES, TASK_FILES, their_model, their_numbers
 from tests.evals.lm_eval_parity.tiny_model import fingerprint, our_model, write_model
-from workbench.evals.rows import Row
+from workbench.evals.data.rows import Row
 
 
 def measures(case: Case) -> tuple[str, ...]:

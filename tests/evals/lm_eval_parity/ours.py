@@ -6,10 +6,10 @@ from typing import Any
 from tests.evals.lm_eval_parity.cases import Case, our_task
 from tests.evals.lm_eval_parity.side_numbers import Numbers
 from workbench.evals.asking import Answerer, ask
+from workbench.evals.data.rows import Row
 from workbench.evals.metrics.estimates import estimate
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.prediction import Prediction
-from workbench.evals.rows import Row
 
 BOOTSTRAPPED = ("perplexity",)
 """Of lm-evaluation-harness's metrics; resampling those that it has no standard error for would be time lost."""

@@ -10,13 +10,13 @@ from typing import Any
 
 from workbench.errors import BadRequest
 from workbench.evals.asking import Answer
+from workbench.evals.data.squad_files import Question
 from workbench.evals.methods.multiple_choice import BETWEEN_SHOTS
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod
 from workbench.evals.metrics import squad
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.metrics.statistics import mean
 from workbench.evals.prediction import Prediction
-from workbench.evals.squad_files import Question
 from workbench.text.requests import ExtractSpan
 
 SHOWN_SPANS = 5

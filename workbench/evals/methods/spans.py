@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 from workbench.engine.jobs import check_number
 from workbench.evals.asking import Answer
+from workbench.evals.data.squad_files import Question
 from workbench.evals.metrics.squad import squad_v1, squad_v2
-from workbench.evals.squad_files import Question
 from workbench.text.requests import SPAN_TEMPLATE, ExtractSpan, Span, Spans
 
 LARGEST_THRESHOLD = 1e12

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest
-from workbench.evals.run import Run
+from workbench.evals.runs.run import Run
 from workbench.loading.precision import precisions
 from workbench.ui.bench import Bench, Page, Tab
 from workbench.ui.compare_view import compared, compared_markup

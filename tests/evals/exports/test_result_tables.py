@@ -1,0 +1,102 @@
+"""Tables of several runs."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workbench.errors import BadRequest
+from workbench.evals.exports.tables import latex_table, markdown_table, results_rows, results_table
+from workbench.evals.metrics.metric import Estimate
+from workbench.evals.runs.run import Run
+
+ACCURACY = {"higher_is_better": True, "is_share": True}
+LOSS = {"higher_is_better": False, "is_share": False}
+
+
+def run(model: str, task: str = "piqa", shots: int = 0, limit: int | None = None, **metrics: Any) -> Run:
+    """A run with values and standard errors; without any it is not done."""
+    kinds = {"acc": ACCURACY, "perplexity": LOSS}
+    found = {
+        name: {"value": value, "stderr": stderr, "n": 100, **kinds[name]} for name, (value, stderr) in metrics.items()
+    }
+    record = {
+        "model": {"checkpoint": model, "precision": "float32", "revision": None, "head": None},
+        "shots": {"count": shots, "seed": 0},
+        "task": {"name": task},
+        "limit": limit,
+        "metrics": found,
+    }
+    return Run(Path(f"{task}-{model}-{shots}"), record)
+
+
+def test_a_row_is_a_model_and_a_column_a_tasks_first_metric() -> None:
+    table = results_table([run("a", acc=(0.5, 0.1), perplexity=(9.0, 1.0)), run("a", "sst2", acc=(0.75, None))])
+    assert table.rows == ("a float32, 0-shot",)
+    assert [(one.task, one.metric) for one in table.columns] == [("piqa", "acc"), ("sst2", "acc")]
+    assert table.cells == ((Estimate(0.5, 0.1, 100), Estimate(0.75, None, 100)),)
+
+
+def test_every_metric_is_shown_on_request() -> None:
+    table = results_table([run("a", acc=(0.5, 0.1), perplexity=(9.0, 1.0))], every_metric=True)
+    assert [one.metric for one in table.columns] == ["acc", "perplexity"]
+
+
+def test_runs_that_would_share_a_cell_have_rows_of_their_own() -> None:
+    first, second = run("a", acc=(0.5, 0.1)), Run(Path("other"), run("a", acc=(0.6, 0.1)).record)
+    assert results_table([first, second]).rows == ("a float32, 0-shot, piqa-a-0", "a float32, 0-shot, other")
+
+
+def test_shots_and_limit_make_another_row() -> None:
+    rows = results_table([run("a", acc=(0.5, 0.1)), run("a", shots=5, limit=1000, acc=(0.6, 0.1))]).rows
+    assert rows == ("a float32, 0-shot", "a float32, 5-shot, first 1,000")
+
+
+@pytest.mark.parametrize("metric, best", [("acc", 1), ("perplexity", 0)])
+def test_the_best_is_the_highest_share_and_the_lowest_loss(metric: str, best: int) -> None:
+    table = results_table([run("a", **{metric: (0.25, 0.1)}), run("b", **{metric: (0.5, 0.1)})])
+    assert [table.is_best(row, 0) for row in range(2)] == [row == best for row in range(2)]
+
+
+def test_one_run_alone_is_not_the_best() -> None:
+    assert not results_table([run("a", acc=(0.5, 0.1))]).is_best(0, 0)
+
+
+def test_latex_is_escaped_and_bold_where_best() -> None:
+    text = latex_table(
+        [run("x_1 & 50%", acc=(0.6731, 0.0042)), run(r"b\~", acc=(0.5, None)), run("c", "sst2", acc=(1, 0))]
+    )
+    assert r"x\_1 \& 50\% float32, 0-shot & \textbf{67.3} $\pm$ 0.4 & – \\" in text
+    assert r"b\textbackslash{}\textasciitilde{} float32, 0-shot & 50.0 & – \\" in text
+    assert r"Model & piqa acc (\%) & sst2 acc (\%) \\" in text
+    assert r"\begin{tabular}{lrr}" in text
+
+
+def test_markdown_is_escaped_and_bold_where_best() -> None:
+    text = markdown_table([run("a|b\nc", perplexity=(12.3456, 0.5)), run("d", perplexity=(13.0, None))])
+    assert "| a\\|b c float32, 0-shot | **12.35** ± 0.50 |" in text
+    assert "| d float32, 0-shot | 13.00 |" in text
+
+
+@pytest.mark.parametrize("value, shown", [(0.12345, "0.123"), (45.678, "45.68"), (456.78, "456.8"), (4567.8, "4568")])
+def test_a_loss_has_fewer_decimals_the_larger_it_is(value: float, shown: str) -> None:
+    assert f"| {shown} |" in markdown_table([run("a", perplexity=(value, None))])
+
+
+def test_a_line_names_the_protocol() -> None:
+    (line,) = results_rows([run("a", shots=3, acc=(0.5, 0.1))])
+    assert {name: line[name] for name in ("task", "model", "precision", "shots", "metric", "value", "stderr", "n")} == {
+        "task": "piqa",
+        "model": "a",
+        "precision": "float32",
+        "shots": 3,
+        "metric": "acc",
+        "value": 0.5,
+        "stderr": 0.1,
+        "n": 100,
+    }
+
+
+def test_runs_that_are_not_done_have_no_results() -> None:
+    with pytest.raises(BadRequest, match="None of the runs is done"):
+        latex_table([run("a")])

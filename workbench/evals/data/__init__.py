@@ -1,0 +1,1 @@
+"""Data sets, and files that somebody brought, as rows that a task can trust."""

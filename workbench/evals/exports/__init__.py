@@ -1,0 +1,1 @@
+"""Predictions and runs as files to take away."""

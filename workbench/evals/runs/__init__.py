@@ -1,0 +1,1 @@
+"""Runs of a benchmark: done, recorded, gone on with, read again."""
