@@ -55,7 +55,7 @@ def tasks_named(names: Iterable[str]) -> list[Task[Any]]:
     known, found = all_tasks(), {}
     for name in names:
         if name not in known:
-            near = difflib.get_close_matches(name, known, _NEAREST, cutoff=0.4)
+            near = difflib.get_close_matches(name.lower().replace("-", "_"), known, _NEAREST, cutoff=0.4)
             offer = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(known)}."
             raise BadRequest(f"There is no task {name!r}. {offer}")
         found[name] = known[name]

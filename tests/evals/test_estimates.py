@@ -19,7 +19,7 @@ from workbench.evals.metrics.estimates import (
     values,
 )
 from workbench.evals.metrics.metric import Estimate, Metric
-from workbench.evals.metrics.statistics import macro_f1, matthews, mean, perplexity, weighted_perplexity
+from workbench.evals.metrics.statistics import macro_f1, matthews, mean, perplexity, ratio, weighted_perplexity
 from workbench.evals.prediction import Prediction
 
 sklearn = pytest.importorskip("sklearn.metrics")
@@ -110,6 +110,11 @@ def test_without_the_bootstrap_only_means_have_a_standard_error() -> None:
 
 def test_a_perplexity_beyond_all_numbers_is_infinite_and_without_a_standard_error() -> None:
     assert estimate(PERPLEXITY, of("ll", [-2000.0, -1.0])) == Estimate(math.inf, None, 2)
+
+
+def test_a_ratio_to_nothing_has_no_standard_error() -> None:
+    found = estimate(Metric("ratio", ("a", "b"), ratio), [Prediction(scores={"a": 1.0, "b": 0.0})] * 3)
+    assert found is not None and math.isinf(found.value) and found.stderr is None
 
 
 def test_five_thousand_examples_take_seconds() -> None:

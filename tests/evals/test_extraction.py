@@ -9,8 +9,7 @@ from workbench.evals.data.squad_files import Question
 from workbench.evals.methods.extraction import Extraction
 from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, answer_metrics
 from workbench.evals.metrics.estimates import estimate
-from workbench.text.requests import Span, Spans
-from workbench.text.spans import fill
+from workbench.text.requests import Span, Spans, fill
 
 PASSAGE = "The old king slept under the apple tree."
 ASKED = Question("1", "Who slept?", PASSAGE, answers=("The old king", "king"), is_impossible=False)

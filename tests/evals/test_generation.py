@@ -32,6 +32,16 @@ def test_worked_examples_show_the_first_reference() -> None:
     assert (request.prompt, request.shared) == (method.prefix + EXAMPLE.prompt, method.prefix)
 
 
+@pytest.mark.parametrize("references", [(), ("",), (" ", "\n")])
+def test_a_prompt_needs_a_right_answer(references: tuple[str, ...]) -> None:
+    with pytest.raises(BadRequest, match="no right answer"):
+        Prompt("What barks?", references)
+
+
+def test_the_protocol_says_how_texts_are_normalised_before_they_are_compared() -> None:
+    assert list(Generation(measures=("f1", "rouge1")).settings["normaliser"]) == ["f1", "rouge1"]
+
+
 def test_a_task_may_take_no_worked_examples() -> None:
     with pytest.raises(BadRequest, match="0 shots"):
         Generation(takes_shots=False).with_shots([EXAMPLE])

@@ -30,7 +30,6 @@ from workbench.evals.metrics.statistics import (
 )
 
 ROUGES = ("rouge1", "rouge2", "rougeL", "rougeLsum")
-PERCENT = 100.0
 Label = int | str
 References = Sequence[str] | Sequence[Sequence[str]]
 Results = dict[str, float | None]

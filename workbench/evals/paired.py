@@ -4,7 +4,8 @@ Each example is its own control, so a difference shows that the two runs' separa
 the percentile bootstrap's over examples (Efron, 1979), both runs resampled together. Where every example is right or
 wrong, that needs no draws, and the test is McNemar's exact one with the mid-p value (Fagerland, Lydersen and Laake,
 2013); elsewhere the p-value is twice the share of resampled differences on the rarer side of 0, which agrees with the
-interval.
+interval, but no smaller than McNemar's would be of as many examples that all speak for the same run: few examples look
+alike by chance, and then so do all their resamples.
 """
 
 import math
@@ -259,7 +260,8 @@ def _by_resamples(metric: Metric, sample: Values, seed: int, resamples: int) -> 
     if not np.isfinite(differences).all():
         return _Compared(None, None, None, *stderrs)
     low, high = np.quantile(differences, [TAIL, 1 - TAIL])
-    return _Compared(float(low), float(high), _bootstrap_p(differences), *stderrs)
+    p_value = max(_bootstrap_p(differences), mcnemar_mid_p(len(sample), 0))
+    return _Compared(float(low), float(high), p_value, *stderrs)
 
 
 def _finite(number: float) -> float | None:

@@ -23,8 +23,11 @@ class Prediction:
     error: str | None = None
     """Why there is no answer."""
     id: str = ""
-    """The example's own id, or its row's number; the runner fills in this and the following two."""
+    """The example's own id, or its row's number; the runner fills in this and what follows."""
     row: int = 0
     """In the data, counted from 0."""
     digest: str = ""
-    """Of the row's content: two runs are compared over examples that are the same."""
+    """Of what the task read of the row: two runs are compared over examples that are the same."""
+    prefix: str | None = None
+    """The worked examples before it, where it is one of those that the run shows and others stepped in; None: the
+    run's own."""

@@ -42,7 +42,7 @@ def test_without_a_network_it_is_said_within_a_second(monkeypatch: pytest.Monkey
     for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     began = time.monotonic()
-    with pytest.raises(BadRequest, match=r"can't be reached: .*--data toy=FILE \(goal, sol1, sol2, label\)"):
+    with pytest.raises(BadRequest, match=r"can't be reached: .*columns goal, sol1, sol2, label .*--data toy=FILE"):
         load_data(TASK, None, None, LOCAL)
     assert time.monotonic() - began < 1.0
 
@@ -116,6 +116,12 @@ def test_offline_the_cache_gives_rows_worked_examples_and_the_commit(cache: Path
     assert [one.values["id"] for one in found.shot_rows] == ["q10", "q11", "q12", "q13"]
     expected = {"origin": "hub", "path": "toys/Choices", "name": None, "split": "validation", "revision": COMMIT}
     assert found.origin == expected | {"sha256": None, "rows": 6}
+
+
+def test_a_limit_takes_no_worked_examples_away_where_they_come_from_the_same_split(cache: Path) -> None:
+    task = dataclasses.replace(TASK, source=Source("toys/Choices", split="validation"))
+    found = load_data(task, None, 2, LOCAL)
+    assert (len(found.rows), len(found.shot_rows)) == (2, 6)
 
 
 def test_a_pinned_commit_in_the_cache_needs_no_network(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:

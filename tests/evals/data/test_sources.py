@@ -13,6 +13,7 @@ from workbench.evals.data.rows import Row
 from workbench.evals.data.sources import load_data
 from workbench.evals.data.tables import LOCAL
 from workbench.evals.methods.multiple_choice import Choices
+from workbench.evals.runs.protocol import content_digest
 
 
 @pytest.mark.parametrize("ending", [".jsonl", ".csv", ".tsv", ".json", ".parquet"])
@@ -20,6 +21,7 @@ def test_every_kind_of_file_gives_the_same_examples(tmp_path: Path, ending: str)
     found = load_data(TASK, write(tmp_path / f"rows{ending}", ROWS), None, LOCAL)
     assert [read(one) for one in found.rows] == [read(Row(values)) for values in ROWS]
     assert [one.index for one in found.rows] == list(range(6))
+    assert [content_digest(read(one)) for one in found.rows] == [content_digest(read(Row(values))) for values in ROWS]
 
 
 def test_a_files_origin_is_its_name_its_digest_and_its_rows(tmp_path: Path) -> None:
@@ -78,6 +80,12 @@ def test_a_wrong_cell_is_found_before_anything_is_asked(tmp_path: Path, changes:
     path = write(tmp_path / "rows.jsonl", [*ROWS[:4], row(4, **changes), ROWS[5]])
     with pytest.raises(BadRequest, match=said):
         load_data(TASK, path, 2, LOCAL)
+
+
+def test_an_id_that_is_another_rows_number_is_refused_where_that_row_has_none(tmp_path: Path) -> None:
+    path = write(tmp_path / "rows.jsonl", [row(0, id=1), row(1, id=None)])
+    with pytest.raises(BadRequest, match=r"rows.jsonl, line 2: id came before, at rows.jsonl, line 1"):
+        load_data(TASK, path, None, LOCAL)
 
 
 def test_a_row_that_lacks_a_column_is_named(tmp_path: Path) -> None:

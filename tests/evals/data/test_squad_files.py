@@ -159,8 +159,8 @@ def test_a_broken_question_is_named(tmp_path: Path, changed: dict, message: str)
 @pytest.mark.parametrize(
     "content, message",
     [
-        ({"rows": []}, "neither SQuAD's"),
-        (5, "neither SQuAD's"),
+        ({"rows": []}, "neither a list"),
+        (5, "neither a list"),
         ({"data": []}, "holds no question"),
         ({"data": [5]}, r"data\[0\]: an object must stand here; got a number"),
         ({"data": [{"paragraphs": {}}]}, "paragraphs must be a list; got an object"),

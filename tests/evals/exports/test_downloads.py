@@ -73,9 +73,10 @@ def test_a_sample_is_what_was_asked_and_answered(run: Run, tmp_path: Path) -> No
     _, samples = write_lm_eval(run, METRICS, tmp_path)
     lines = [json.loads(line) for line in samples.read_text(encoding="utf-8").splitlines()]
     assert len(lines) == 10
-    prefix = run.record["shots"]["prefix"]
+    common = run.record["shots"]["prefix"]
     for number, (line, prediction) in enumerate(zip(lines, run.predictions, strict=True)):
         choices = prediction.detail["choices"]
+        prefix = common if prediction.prefix is None else prediction.prefix
         assert line["doc_id"] == number
         assert line["target"] == str(prediction.gold)
         assert line["acc"] == prediction.scores["acc"]
@@ -85,6 +86,16 @@ def test_a_sample_is_what_was_asked_and_answered(run: Run, tmp_path: Path) -> No
         ]
         assert line["filtered_resps"] == [[str(one["loglikelihood"]), str(one["is_greedy"])] for one in choices]
         assert line["resps"] == [[response] for response in line["filtered_resps"]]
+
+
+def test_a_sample_that_is_a_worked_example_shows_what_stood_before_it_instead(tmp_path: Path) -> None:
+    found = run_of(tmp_path, ROWS, Options(shots=2))
+    itself = found.record["shots"]["rows"][0]
+    prompts = [one["arguments"]["gen_args_0"]["arg_0"] for one in sample_records(found, METRICS)]
+    assert prompts[itself].count(ROWS[itself]["question"]) == 1
+    assert [number for number, one in enumerate(prompts) if not one.startswith(found.record["shots"]["prefix"])] == (
+        sorted(found.record["shots"]["rows"])
+    )
 
 
 def test_a_metric_of_two_columns_has_both_in_a_sample_and_one_that_does_not_count_is_left_out(run: Run) -> None:

@@ -6,6 +6,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -140,3 +141,8 @@ def test_a_folder_that_can_not_be_made_is_a_bad_request(tmp_path: Path) -> None:
 def test_preparing_a_folder_leaves_it_empty(tmp_path: Path) -> None:
     prepare_folder(tmp_path / "a" / "b")
     assert list((tmp_path / "a" / "b").iterdir()) == []
+
+
+def test_a_whole_number_above_an_empty_cell_stays_whole(tmp_path: Path) -> None:
+    exports.write_csv(pd.DataFrame([{"limit": 10}, {"limit": None}], dtype=object), tmp_path / "runs.csv")
+    assert (tmp_path / "runs.csv").read_text().split() == ['"limit"', '"10"', '""']

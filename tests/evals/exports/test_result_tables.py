@@ -37,11 +37,6 @@ def test_a_row_is_a_model_and_a_column_a_tasks_first_metric() -> None:
     assert table.cells == ((Estimate(0.5, 0.1, 100), Estimate(0.75, None, 100)),)
 
 
-def test_every_metric_is_shown_on_request() -> None:
-    table = results_table([run("a", acc=(0.5, 0.1), perplexity=(9.0, 1.0))], every_metric=True)
-    assert [one.metric for one in table.columns] == ["acc", "perplexity"]
-
-
 def test_runs_that_would_share_a_cell_have_rows_of_their_own() -> None:
     first, second = run("a", acc=(0.5, 0.1)), Run(Path("other"), run("a", acc=(0.6, 0.1)).record)
     assert results_table([first, second]).rows == ("a float32, 0-shot, piqa-a-0", "a float32, 0-shot, other")
@@ -70,6 +65,11 @@ def test_latex_is_escaped_and_bold_where_best() -> None:
     assert r"b\textbackslash{}\textasciitilde{} float32, 0-shot & 50.0 & – \\" in text
     assert r"Model & piqa acc (\%) & sst2 acc (\%) \\" in text
     assert r"\begin{tabular}{lrr}" in text
+
+
+def test_latex_takes_no_name_for_the_length_or_the_star_of_a_lines_end() -> None:
+    text = latex_table([run("a", acc=(0.5, 0.1)), run("[b]", acc=(0.6, 0.1)), run("*c", acc=(0.7, 0.1))])
+    assert "\n{[}b] float32" in text and "\n{*}c float32" in text
 
 
 def test_markdown_is_escaped_and_bold_where_best() -> None:

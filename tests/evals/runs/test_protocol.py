@@ -4,7 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.evals.runs.toy_benchmark import MODEL
 from workbench.errors import BadRequest
 from workbench.evals.runs.process import Process, this_process
-from workbench.evals.runs.protocol import PARTS, Protocol, code_record, differences, digest_of
+from workbench.evals.runs.protocol import PARTS, Protocol, code_record, content_digest, differences, digest_of
 
 leaves = st.none() | st.booleans() | st.integers() | st.text(max_size=5)
 records = st.dictionaries(st.text(max_size=5), leaves | st.dictionaries(st.text(max_size=5), leaves), max_size=4)
@@ -44,6 +44,35 @@ def test_the_order_of_keys_changes_no_digest(record: dict[str, Any]) -> None:
 def test_a_record_is_the_same_when_it_is_read_again() -> None:
     record = protocol(task={"settings": {"until": ("a", "b")}}).record
     assert json.loads(json.dumps(record)) == record and record["task"]["settings"]["until"] == ["a", "b"]
+
+
+@dataclass(frozen=True)
+class Riddle:
+    """What a task may read of a row."""
+
+    id: str
+    text: str
+    endings: tuple[str, ...] = ("a", "b")
+
+
+@settings(deadline=None)
+@given(st.text(), st.text())
+def test_the_content_of_an_example_is_all_of_it_but_its_id(one: str, other: str) -> None:
+    assert content_digest(Riddle(one, "x")) == content_digest(Riddle(other, "x"))
+    assert (content_digest(Riddle("", one)) == content_digest(Riddle("", other))) == (one == other)
+
+
+def test_a_files_name_makes_no_other_run_and_its_content_does() -> None:
+    data = {"origin": "file", "path": "a.csv", "sha256": "1"}
+    same, other = (protocol(data=data | changed) for changed in ({"path": "b.csv"}, {"sha256": "2"}))
+    assert protocol(data=data).digest == same.digest != other.digest
+    hub = [protocol(data=data | {"origin": "hub", "path": path}).digest for path in ("a/a", "a/b")]
+    assert hub[0] != hub[1]
+
+
+def test_a_seed_makes_another_run_only_where_something_is_drawn_by_it() -> None:
+    for count, runs in ((0, 1), (2, 2)):
+        assert len({protocol(shots={"count": count, "seed": seed}).digest for seed in (0, 1)}) == runs
 
 
 def test_differences_are_named_by_their_way() -> None:

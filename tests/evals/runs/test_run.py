@@ -40,6 +40,7 @@ predictions = st.builds(
     id=texts,
     row=st.integers(0, 10**9),
     digest=texts,
+    prefix=st.none() | texts,
 )
 
 

@@ -59,6 +59,30 @@ def test_the_number_of_examples_under_way_changes_no_byte(tmp_path_factory: Any,
 
 
 @settings(max_examples=10, deadline=None)
+@given(st.permutations(ROWS), st.integers(0, 3))
+def test_the_order_of_the_rows_changes_no_prediction(tmp_path_factory: Any, rows: Any, shots: int) -> None:
+    """The worked examples are the same, and drawn from rows of their own."""
+    there = riddles(20, seed=1)
+    found = []
+    for order in (ROWS, rows):
+        data = data_of(order, there)
+        folder = tmp_path_factory.mktemp("run")
+        run = finished(evaluate(HashModel(), MODEL, TASK, data, Options(shots=shots), folder))
+        found.append({one.id: replace(one, row=0) for one in run.predictions})
+    assert found[0] == found[1]
+
+
+def test_the_exact_prompt_of_each_example_can_be_read_again(tmp_path: Path) -> None:
+    model = HashModel()
+    run = run_of(tmp_path, ROWS, Options(shots=4), model=model)
+    asked = {request.context for requests in model.asked for request in requests if isinstance(request, LogLikelihood)}
+    common = run.record["shots"]["prefix"]
+    prompts = {(common if one.prefix is None else one.prefix) + one.prompt for one in run.predictions}
+    assert prompts == asked - {""}
+    assert [one.row for one in run.predictions if one.prefix is not None] == sorted(run.record["shots"]["rows"])
+
+
+@settings(max_examples=10, deadline=None)
 @given(st.lists(st.integers(1, 13), max_size=4))
 def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(tmp_path_factory: Any, stops: list[int]) -> None:
     folder = tmp_path_factory.mktemp("stopped")

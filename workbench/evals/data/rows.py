@@ -1,6 +1,5 @@
 """Rows of a data set, whose cells are read strictly: what is not plainly right is refused with its place."""
 
-import hashlib
 import json
 import math
 import re
@@ -13,6 +12,7 @@ from workbench.errors import BadRequest
 SHOWN_CHARACTERS = 80
 SHOWN_COLUMNS = 20
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_WHOLE = re.compile(r"\s*[+-]?[0-9]{1,20}\s*")
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,6 @@ class Row:
     """In the data, counted from 0."""
     place: str = ""
     """How a person finds it: "valid.jsonl, line 12"; empty: by its index."""
-
-    @property
-    def digest(self) -> str:
-        """16 hexadecimal digits of the content's SHA-256."""
-        content = json.dumps(self.values, ensure_ascii=True, sort_keys=True, default=str)
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
 
     def value(self, name: str) -> Any:
         """A cell as it is.
@@ -61,8 +55,8 @@ class Row:
             BadRequest: anything else.
         """
         value = self.value(name)
-        if isinstance(value, str) and value.strip().lstrip("+-").isascii() and value.strip().lstrip("+-").isdigit():
-            value = int(value.strip()[:20])
+        if isinstance(value, str) and _WHOLE.fullmatch(value):
+            value = int(value)
         if isinstance(value, float) and math.isfinite(value) and value == int(value):
             value = int(value)
         if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
@@ -102,7 +96,8 @@ class Row:
             try:
                 return json.loads(value)
             except (ValueError, RecursionError) as error:
-                raise self.refused(name, "begins like a JSON list or object and is none") from error
+                reason = 'begins like a JSON list or object and is none; a list is written ["a", "b"]'
+                raise self.refused(name, reason) from error
         return value
 
     def gold(self, name: str, low: int, high: int) -> int:

@@ -63,10 +63,9 @@ def check_rows(task: Task[Any], rows: Sequence[Row]) -> None:
     seen: dict[str, Row] = {}
     for row in rows:
         _read(task, row)
-        if task.id_column in row.values:
-            first = seen.setdefault(row.identity(task.id_column), row)
-            if first is not row:
-                raise row.refused(task.id_column or "", f"came before, at {first.place or f'row {first.index}'}")
+        first = seen.setdefault(row.identity(task.id_column), row)
+        if first is not row:
+            raise row.refused(task.id_column or "", f"came before, at {first.place or f'row {first.index}'}")
 
 
 def _read(task: Task[Any], row: Row) -> None:
@@ -102,9 +101,12 @@ def _origin(
 
 
 def _hub(task: Task[Any], source: Source, limit: int | None) -> Data:
-    hub = HubData(source, f"or give a file with these columns: --data {task.name}=FILE ({', '.join(task.columns)})")
-    rows, shot_rows = hub.rows(source.split, limit), None
-    if source.shots_split not in (None, source.split):
-        shot_rows = LaterRows(lambda: hub.rows(source.shots_split or "", SHOT_POOL))
-    origin = _origin("hub", source.path, source.name, source.split, hub.revision)
-    return Data(rows, rows if shot_rows is None else shot_rows, origin)
+    columns = ", ".join(task.columns)
+    hub = HubData(
+        source,
+        f"or give a file with the columns {columns} in its place: “My own file” on the page, --data {task.name}=FILE "
+        "in a command",
+    )
+    rows = hub.rows(source.split, limit)
+    shot_rows = LaterRows(lambda: hub.rows(source.shots_split or source.split, SHOT_POOL))
+    return Data(rows, shot_rows, _origin("hub", source.path, source.name, source.split, hub.revision))

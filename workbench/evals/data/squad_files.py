@@ -100,8 +100,7 @@ def json_entries(path: Path, limits: Limits) -> Iterator[tuple[str, dict[str, An
     listed = content.get("data") if isinstance(content, dict) else content
     if not isinstance(listed, list):
         raise BadRequest(
-            f'{shown(path.name)}: neither SQuAD\'s {{"data": [...]}} nor a list of questions. Each question needs '
-            "question and context."
+            f'{shown(path.name)}: neither a list of objects nor, as SQuAD has it, an object whose "data" is one.'
         )
     for number, entry in enumerate(listed):
         yield from _nested(f"data[{number}]", entry, shown(path.name))

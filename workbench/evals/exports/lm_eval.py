@@ -1,7 +1,6 @@
 """A run as lm-evaluation-harness 0.4.13 would have recorded it, so that the programs that read its files read ours.
 
-Where the harness has the data set's row, here stands what the run has of it: id, row number, digest, prompt, gold. An
-example that is itself one of the worked examples was asked with another in its place; its prompt shows the common ones.
+Where the harness has the data set's row, here stands what the run has of it: id, row number, digest, prompt, gold.
 """
 
 import hashlib
@@ -106,7 +105,8 @@ def _target(one: Prediction) -> str:
 
 def _asked(record: Mapping[str, Any], one: Prediction) -> tuple[Arguments, Responses]:
     """What the model was asked of an example, and its answers, all of whose values are texts, as in the harness."""
-    settings, prefix = record["task"]["settings"], record["shots"].get("prefix", "")
+    settings = record["task"]["settings"]
+    prefix = record["shots"].get("prefix", "") if one.prefix is None else one.prefix
     prompt = prefix + one.prompt
     match record["task"]["method"], one.detail:
         case (("multiple_choice" | "classification"), {"choices": choices}):

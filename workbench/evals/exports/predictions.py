@@ -104,8 +104,9 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
     """Writes a table with every cell quoted and none that a spreadsheet would run, column names included."""
-    harmless = table.map(safe_cell)
-    harmless.columns = [safe_cell(str(name)) for name in table.columns]
+    # Cells are kept as objects: pandas would make 10.0 of a 10 above an empty cell.
+    cells = [[safe_cell(cell) for cell in row] for row in table.astype(object).itertuples(index=False, name=None)]
+    harmless = pd.DataFrame(cells, columns=[safe_cell(str(name)) for name in table.columns], dtype=object)
     harmless.to_csv(path, index=False, quoting=csv.QUOTE_ALL, encoding="utf-8")
 
 

@@ -1,8 +1,8 @@
 """The results of several runs as a table for a paper (LaTeX with booktabs), for a README (Markdown) and for a program.
 
-In a table for people a row is a model asked in one way, a column a metric of a task, a cell the value with its standard
-error; shares are in percent, and the best value of a column is bold. Where two runs would share a cell, their rows have
-the runs' names.
+In a table for people a row is a model asked in one way, a column a task's first metric, a cell the value with its
+standard error; shares are in percent, and the best value of a column is bold. Where two runs would share a cell, their
+rows have the runs' names.
 """
 
 from collections import Counter
@@ -23,6 +23,7 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
     **{sign: "\\" + sign for sign in "&%$#_{}"},
+    **{sign: f"{{{sign}}}" for sign in "[*"},  # which a line's end would take for its own
 }
 
 
@@ -77,11 +78,8 @@ def results_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
     ]
 
 
-def results_table(runs: Sequence[Run], every_metric: bool = False) -> ResultTable:
-    """The table of runs that are done, in their order.
-
-    Args:
-        every_metric: or only the one that each task looks at first.
+def results_table(runs: Sequence[Run]) -> ResultTable:
+    """The table of runs that are done, in their order, with the metric that each task looks at first.
 
     Raises:
         BadRequest: none of the runs is done.
@@ -89,7 +87,7 @@ def results_table(runs: Sequence[Run], every_metric: bool = False) -> ResultTabl
     done = [run for run in runs if run.metrics]
     if not done:
         raise BadRequest("None of the runs is done, so there are no results to show. Finish one first.")
-    columns = tuple(dict.fromkeys(column for run in done for column in _columns(run, every_metric)))
+    columns = tuple(dict.fromkeys(map(_column, done)))
     asked = Counter((run.task, _asked(run)) for run in done)
     clashing = {label for (_, label), count in asked.items() if count > 1}
     found: dict[str, dict[tuple[str, str], Estimate]] = {}
@@ -100,13 +98,13 @@ def results_table(runs: Sequence[Run], every_metric: bool = False) -> ResultTabl
     return ResultTable(columns, tuple(found), cells)
 
 
-def latex_table(runs: Sequence[Run], every_metric: bool = False) -> str:
+def latex_table(runs: Sequence[Run]) -> str:
     r"""A tabular environment for the booktabs package.
 
     Raises:
         BadRequest: none of the runs is done.
     """
-    table = results_table(runs, every_metric)
+    table = results_table(runs)
     cells = _texts(table, _latex_cell)
     head = " & ".join(["Model", *(f"{_latex(column.task)} {_latex(_unit(column))}" for column in table.columns)])
     body = [" & ".join([_latex(label), *of_row]) for label, of_row in zip(table.rows, cells, strict=True)]
@@ -123,26 +121,24 @@ def latex_table(runs: Sequence[Run], every_metric: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-def markdown_table(runs: Sequence[Run], every_metric: bool = False) -> str:
+def markdown_table(runs: Sequence[Run]) -> str:
     """A table as GitHub shows it.
 
     Raises:
         BadRequest: none of the runs is done.
     """
-    table = results_table(runs, every_metric)
+    table = results_table(runs)
     head = ["Model", *(f"{column.task} {_unit(column)}" for column in table.columns)]
     body = [[label, *cells] for label, cells in zip(table.rows, _texts(table, _markdown_cell), strict=True)]
     lines = [_markdown_line(head), _markdown_line(["---", *["---:"] * len(table.columns)], escape=False)]
     return "\n".join([*lines, *map(_markdown_line, body)]) + "\n"
 
 
-def _columns(run: Run, every_metric: bool) -> list[Column]:
-    about = run.record["metrics"]
-    names = list(run.metrics) if every_metric else list(run.metrics)[:1]
-    return [
-        Column(run.task, name, bool(about[name]["higher_is_better"]), bool(about[name].get("is_share", False)))
-        for name in names
-    ]
+def _column(run: Run) -> Column:
+    """The first metric of a run that is done."""
+    name = next(iter(run.metrics))
+    about = run.record["metrics"][name]
+    return Column(run.task, name, bool(about["higher_is_better"]), bool(about.get("is_share", False)))
 
 
 def _asked(run: Run) -> str:

@@ -11,11 +11,9 @@ from workbench.errors import BadRequest
 from workbench.evals.asking import Answer, Request
 from workbench.evals.methods.head import SINGLE_LABEL, HeadMethod
 from workbench.evals.methods.labels import TEMPLATE, ClassPrediction, LabelLikelihood, TextExample, gold_of
-from workbench.evals.methods.multiple_choice import BETWEEN_SHOTS
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.metrics.statistics import macro_f1, mean
 from workbench.evals.prediction import Prediction
-from workbench.text.requests import LogLikelihood
 
 SLOT = "{text}"
 
@@ -56,12 +54,19 @@ class Classification:
         """What names the protocol beside the prompts."""
         if self.head is not None:
             return {"labels": list(self.labels), "asked": "a trained head"}
-        return {"labels": list(self.labels), "asked": "the language model", "template": self.template}
+        likelihood = self._likelihood
+        return {
+            "labels": list(self.labels),
+            "asked": "the language model",
+            "template": self.template,
+            "normaliser": likelihood.normalization,
+            "calibration": likelihood.calibration,
+        }
 
     @property
     def prefix(self) -> str:
         """The worked examples as the text before every prompt; empty without."""
-        return self._shown(self.shots)
+        return self._likelihood.prefix
 
     def with_shots(self, shots: Sequence[TextExample]) -> "Classification":
         """This method with worked examples before every prompt.
@@ -105,8 +110,8 @@ class Classification:
         if self.head is not None:
             # A head reads the last token, which must not be the space that some data sets end their texts with.
             return list(self.head.requests(replace(example, text=example.text.strip())))
-        asked = self._likelihood.requests(example)
-        return [_sharing(self.prefix, request) for request in asked]
+        likelihood = self._likelihood
+        return [replace(request, shared=likelihood.prefix) for request in likelihood.requests(example)]
 
     def judge(self, example: TextExample, answers: Sequence[Answer]) -> Prediction:
         """The likeliest label, with each label's probability."""
@@ -136,12 +141,6 @@ class Classification:
     def _prompt(self, example: TextExample) -> str:
         return example.text.strip() if self.head is not None else self.template.replace(SLOT, example.text)
 
-    def _shown(self, shots: Sequence[TextExample]) -> str:
-        """As LabelLikelihood lays them out."""
-        between = "" if self.template[-1:].isspace() else " "
-        filled = (self.template.replace(SLOT, shot.text) + between + (gold_of(shot) or "") for shot in shots)
-        return "".join(text + BETWEEN_SHOTS for text in filled)
-
     def _number(self, example: TextExample) -> float:
         """The right label's class number."""
         gold = gold_of(example)
@@ -152,10 +151,6 @@ class Classification:
 
 def _without_capitals(label: str) -> str:
     return label.strip().lower()
-
-
-def _sharing(prefix: str, request: LogLikelihood) -> LogLikelihood:
-    return replace(request, shared=prefix) if request.context.startswith(prefix) else request
 
 
 def _detail(found: ClassPrediction) -> dict[str, Any]:

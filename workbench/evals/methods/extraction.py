@@ -17,7 +17,7 @@ from workbench.evals.metrics import squad
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.metrics.statistics import mean
 from workbench.evals.prediction import Prediction
-from workbench.text.requests import ExtractSpan
+from workbench.text.requests import ExtractSpan, fill
 
 SHOWN_SPANS = 5
 """Of the best, in a prediction."""
@@ -122,11 +122,7 @@ class Extraction:
 
     def _filled(self, context: str, question: str, answer: str | None) -> str:
         """The template as the model reads it, with the answer where it is shown."""
-        before, _, after = self.span.template.partition("{context}")
-        if "{question}" in before:
-            filled = before.replace("{question}", question) + context + after
-        else:
-            filled = before + context + after.replace("{question}", question)
+        filled = fill(self.span.template, context, question)
         return filled if answer is None else f"{filled.rstrip(' ')} {(answer or self.span.unanswerable).strip()}"
 
 

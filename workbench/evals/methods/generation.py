@@ -21,6 +21,18 @@ from workbench.text.requests import Generate, Generated
 
 Measure = Literal["exact_match", "contains", "f1", "rouge1", "rouge2", "rougeL", "characters"]
 ROUGES = ("rouge1", "rouge2", "rougeL")
+_PLAIN = "lower case, without ASCII punctuation"
+_STEMMED = "lower case, letters and digits alone, Porter's stems"
+NORMALISERS: dict[Measure, str] = {
+    "exact_match": _PLAIN,
+    "contains": _PLAIN,
+    "f1": "SQuAD's: lower case, without punctuation and articles",
+    "rouge1": _STEMMED,
+    "rouge2": _STEMMED,
+    "rougeL": _STEMMED,
+    "characters": "as it is",
+}
+"""What each measure does to both texts before it compares them."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +40,7 @@ class Prompt:
     """A text to continue.
 
     Raises:
-        BadRequest: there is no reference.
+        BadRequest: there is no reference, or none with a word.
     """
 
     prompt: str
@@ -36,7 +48,7 @@ class Prompt:
     """Right continuations; the first is shown in worked examples."""
 
     def __post_init__(self) -> None:
-        if not self.references:
+        if not any(reference.strip() for reference in self.references):
             raise BadRequest("There is no right answer: a generation task needs at least one reference.")
 
 
@@ -74,7 +86,8 @@ class Generation:
     def settings(self) -> dict[str, Any]:
         """What names the protocol beside the prompts."""
         kept = ("max_new_tokens", "min_new_tokens", "num_beams", "truncate", "longest_prompt_tokens", "delimiter")
-        return {"stop": list(self.stop), **{name: getattr(self, name) for name in kept}}
+        normalisers = {name: NORMALISERS[name] for name in self.measures}
+        return {"stop": list(self.stop), **{name: getattr(self, name) for name in kept}, "normaliser": normalisers}
 
     def with_shots(self, shots: Sequence[Prompt]) -> "Generation":
         """This method with worked examples before every prompt.

@@ -117,6 +117,12 @@ class LabelLikelihood:
         """The domain premise of PMI: what comes between text and label, unless another one was given."""
         return self.template.partition(_SLOT)[2].lstrip() if self.domain_premise is None else self.domain_premise
 
+    @property
+    def prefix(self) -> str:
+        """The worked examples as the text before every prompt; empty without."""
+        shown = (self._filled(text) + self._delimiter + label.strip() for text, label in self.shots)
+        return "".join(example + _BETWEEN_SHOTS for example in shown)
+
     def prepared(self, model: Answerer, sample_texts: Sequence[str] = (), seed: int = 0) -> "LabelLikelihood":
         """This method with what it needs to know of the model measured once: the calibration's prior, PMI's premise.
 
@@ -173,8 +179,7 @@ class LabelLikelihood:
 
     def _about(self, text: str) -> list[LogLikelihood]:
         """The requests for a text, which calibration leaves empty too."""
-        shown = [self._filled(shot) + self._delimiter + label.strip() for shot, label in self.shots]
-        requests = self._continuations(_BETWEEN_SHOTS.join([*shown, self._filled(text)]))
+        requests = self._continuations(self.prefix + self._filled(text))
         if self.normalization == "pmi" and self.premise_loglikelihoods is None:
             requests += self._continuations(self.premise)
         return requests

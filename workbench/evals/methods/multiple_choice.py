@@ -20,8 +20,14 @@ from workbench.text.requests import LogLikelihood, Scored
 
 Vector = NDArray[np.float64]
 BETWEEN_SHOTS = "\n\n"
-MEASURES = ("acc", "acc_norm", "acc_bytes", "acc_tokens", "acc_mutual_info")
-"""By log-likelihood; divided by characters, UTF-8 bytes, tokens of the choice; less its own without the prompt."""
+MEASURES = {
+    "acc": "as it is",
+    "acc_norm": "by character of the choice",
+    "acc_bytes": "by UTF-8 byte of the choice",
+    "acc_tokens": "by token of the choice",
+    "acc_mutual_info": "less the choice's own without the prompt",
+}
+"""The accuracies, and how each takes the log-likelihood of a choice."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +103,7 @@ class MultipleChoice:
             "delimiter": self.delimiter,
             "choices_in_prompt": self.choices_in_prompt,
             "mutual_info": self._asks_twice,
+            "normaliser": {name: MEASURES[name] for name in self._measures},
         }
 
     def with_shots(self, shots: Sequence[Choices]) -> "MultipleChoice":
@@ -161,8 +168,8 @@ class MultipleChoice:
     @property
     def _measures(self) -> tuple[str, ...]:
         if self.choices_in_prompt:
-            return MEASURES[:1]
-        return MEASURES if self.mutual_info else MEASURES[:-1]
+            return ("acc",)
+        return tuple(name for name in MEASURES if name != "acc_mutual_info" or self.mutual_info)
 
     def _measured(self, example: Choices, after_prompt: Sequence[Scored], alone: Sequence[Scored]) -> dict[str, Vector]:
         """Each measure's value for each choice: (choices,)."""

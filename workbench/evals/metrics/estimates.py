@@ -54,7 +54,8 @@ def estimate_values(metric: Metric, sample: Values, bootstrap: bool = True) -> E
         stderr = mean_stderr(sample[:, 0])
     elif n > 1 and bootstrap:
         stderr = bootstrap_stderr(metric.statistic, sample)
-    return Estimate(value, stderr if stderr is not None and math.isfinite(stderr) else None, n)
+    is_known = stderr is not None and math.isfinite(value) and math.isfinite(stderr)
+    return Estimate(value, stderr if is_known else None, n)
 
 
 def mean_stderr(column: Values) -> float:

@@ -33,6 +33,6 @@ class Estimate:
 
     value: float
     stderr: float | None
-    """None: fewer than two examples."""
+    """None: fewer than two examples, numbers beyond all bounds, or resamples not drawn yet."""
     n: int
     """Examples that counted."""

@@ -21,6 +21,7 @@ PART = ".part"
 _FIELDS = {field.name for field in fields(Prediction)}
 _KINDS: dict[str, Any] = {
     "prompt": str,
+    "prefix": (str, type(None)),
     "scores": dict,
     "detail": dict,
     "unseen_tokens": int,
@@ -50,8 +51,13 @@ def predictions_name(rank: int = 0) -> str:
 
 
 def line_of(prediction: Prediction) -> bytes:
-    """A prediction as a line of JSON. A number that JSON does not have stands as its name among the scores."""
+    """A prediction as a line of JSON. A number that JSON does not have stands as its name among the scores.
+
+    Worked examples stand in it only where they are not the run's own.
+    """
     record = json_value(vars(prediction))
+    if prediction.prefix is None:
+        del record["prefix"]
     record["scores"] = {name: _score(value) for name, value in prediction.scores.items()}
     # What UTF-8 can't hold, half of a surrogate pair, becomes the escape that JSON has for it.
     return (json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n").encode("utf-8", "backslashreplace")
@@ -64,9 +70,9 @@ def read_line(line: bytes) -> Prediction:
         ValueError: it is none.
     """
     record = json.loads(line)
-    if not isinstance(record, dict) or record.keys() != _FIELDS:
+    if not isinstance(record, dict) or {"prefix": None, **record}.keys() != _FIELDS:
         raise ValueError("other fields")
-    if not all(isinstance(record[name], kind) for name, kind in _KINDS.items()):
+    if not all(isinstance(record.get(name), kind) for name, kind in _KINDS.items()):
         raise ValueError("a field is something else")
     record["scores"] = {name: float(value) for name, value in record["scores"].items()}
     return Prediction(**record)

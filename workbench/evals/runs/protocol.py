@@ -51,9 +51,19 @@ class Protocol:
         return found
 
     @property
+    def deciding(self) -> dict[str, Any]:
+        """The record without what changes no number: a file's name, and a seed by which nothing is drawn."""
+        found = self.record
+        if self.data.get("origin") == "file":
+            found["data"].pop("path", None)
+        if not self.shots.get("count"):
+            found["shots"].pop("seed", None)
+        return found
+
+    @property
     def digest(self) -> str:
         """64 hexadecimal digits."""
-        return digest_of(self.record)
+        return digest_of(self.deciding)
 
     @property
     def short_digest(self) -> str:
@@ -64,6 +74,11 @@ class Protocol:
 def digest_of(value: Any) -> str:
     """SHA-256 of a JSON value, whatever the order of its keys: 64 hexadecimal digits."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=True).encode()).hexdigest()
+
+
+def content_digest(example: Any) -> str:
+    """What a task read of a row, its id aside, as 16 digits: the same whatever kind of file the row stood in."""
+    return digest_of(json.loads(json.dumps(example, default=_content)))[:16]
 
 
 def model_record(identity: ModelIdentity) -> dict[str, Any]:
@@ -92,6 +107,10 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], within: str = 
         elif here != there:
             found.append(within + name)
     return found
+
+
+def _content(example: Any) -> dict[str, Any]:
+    return {name: value for name, value in vars(example).items() if name != "id"}
 
 
 def _version(package: str) -> str | None:

@@ -21,7 +21,7 @@ from workbench.evals.runs.protocol import FORMAT, PARTS, Protocol
 
 RUNNING, DONE = "running", "done"
 State = Literal["running", "stopped", "done"]
-_DAMAGED = "Delete the folder and run the same again, or give --fresh."
+_DAMAGED = "Delete the folder and run the same again; a command does both with --fresh."
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Run:
 
     @property
     def truncated(self) -> int:
-        """Examples whose beginning the model's context had no room for; 0 until it is done."""
+        """Examples for a part of whose prompt the model's context had no room; 0 until it is done."""
         return int(self.record.get("truncated", 0))
 
     @property

@@ -20,7 +20,7 @@ from workbench.evals.prediction import Prediction
 from workbench.evals.runs.cost import SittingClock
 from workbench.evals.runs.process import Process
 from workbench.evals.runs.progress import Meter, Progress
-from workbench.evals.runs.protocol import ModelIdentity, Protocol, code_record, digest_of, model_record
+from workbench.evals.runs.protocol import ModelIdentity, Protocol, code_record, content_digest, digest_of, model_record
 from workbench.evals.runs.run import Run
 from workbench.evals.runs.sharing import wait_for_first, wait_for_others
 from workbench.evals.runs.shots import MOST_SHOTS, Shots, draw_shots
@@ -154,10 +154,11 @@ def prepare(identity: ModelIdentity, task: Task[Any], data: Data, options: Optio
 
 
 def _asked(task: Task[Any], row: Row, shots: Shots[Any], method: BenchmarkMethod[Any]) -> Asked:
-    digest = row.digest
+    example = task.read(row)
+    digest = content_digest(example)
     before = shots.before(row, digest)
     own = method if before == shots.examples[: shots.count] else task.method.with_shots(before)
-    return Asked(row, row.identity(task.id_column), digest, task.read(row), own)
+    return Asked(row, row.identity(task.id_column), digest, example, own)
 
 
 def _computed(
@@ -176,7 +177,8 @@ def _computed(
     method = _ByExample()
     with closing(ask(model, method, left, options.batch_size)) as predictions:
         for one, prediction in zip(left, predictions, strict=True):
-            named = replace(prediction, id=one.id, row=one.row.index, digest=one.digest)
+            prefix = None if one.method is work.method else one.method.prefix
+            named = replace(prediction, prefix=prefix, id=one.id, row=one.row.index, digest=one.digest)
             writer.append(named)
             clock.count(method.taken_tokens())
             meter.add(named)
@@ -196,7 +198,7 @@ def results(work: Work, predictions: Sequence[Prediction]) -> dict[str, Any]:
     """What the predictions, in the data's order, come to: the part of run.json that is no protocol."""
     prompts = hashlib.sha256(work.method.prefix.encode("utf-8", "surrogatepass"))
     for one in predictions:
-        prompts.update(b"\0" + one.prompt.encode("utf-8", "surrogatepass"))
+        prompts.update(b"\0" + ((one.prefix or "") + one.prompt).encode("utf-8", "surrogatepass"))
     metrics: dict[str, Any] = {}
     for metric in work.method.metrics:
         found = estimate(metric, predictions)
@@ -268,7 +270,7 @@ def _resumed(kept: int, total: int, broken: int) -> str:
 
 def _done_before(run: Run) -> Progress:
     total = len(run.predictions)
-    note = "This run was done before; these are its results. --fresh computes it anew."
+    note = "This run was done before; these are its results. To compute it anew, delete it (a command: --fresh)."
     return Progress(total, total, 0.0, 0.0, run.metrics, run.predictions, note)
 
 

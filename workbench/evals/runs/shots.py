@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 
 from workbench.errors import BadRequest
 from workbench.evals.data.rows import Row
-from workbench.evals.runs.protocol import digest_of
+from workbench.evals.runs.protocol import content_digest, digest_of
 
 MOST_SHOTS = 1000
 _RESERVES = 8
@@ -29,7 +29,7 @@ class Shots(Generic[Example]):
     """The same, of their content."""
 
     def before(self, row: Row, digest: str) -> tuple[Example, ...]:
-        """The worked examples for one row: the same for all, unless one of them has this row's very content.
+        """The worked examples for one row: the same for all, unless one of them is this very example.
 
         Raises:
             BadRequest: so many rows are the same that none is left to step in.
@@ -46,13 +46,15 @@ class Shots(Generic[Example]):
 
     @property
     def record(self) -> dict[str, Any]:
-        """For the protocol: count, seed, rows drawn (with the reserves), and a digest of their content."""
+        """For the protocol: count, seed, the rows drawn and those in reserve, and a digest of all their content."""
         if not self.count:
-            return {"count": 0, "seed": self.seed, "rows": [], "sha256": None}
+            return {"count": 0, "seed": self.seed, "rows": [], "reserves": [], "sha256": None}
+        drawn = [row.index for row in self.rows]
         return {
             "count": self.count,
             "seed": self.seed,
-            "rows": [row.index for row in self.rows],
+            "rows": drawn[: self.count],
+            "reserves": drawn[self.count :],
             "sha256": digest_of(list(self.digests)),
         }
 
@@ -71,4 +73,5 @@ def draw_shots(rows: Sequence[Row], count: int, seed: int, read: Callable[[Row],
     # A sample's beginning depends on its size, so the size is the same whoever is asked about.
     places = random.Random(seed).sample(range(len(rows)), min(len(rows), count + _RESERVES))
     drawn = tuple(rows[place] for place in places)
-    return Shots(seed, count, drawn, tuple(read(row) for row in drawn), tuple(row.digest for row in drawn))
+    examples = tuple(read(row) for row in drawn)
+    return Shots(seed, count, drawn, examples, tuple(map(content_digest, examples)))

@@ -53,7 +53,9 @@ class RunStore:
 
 def _offer(folders: Sequence[Path], home: Path) -> str:
     names = ", ".join(folder.name for folder in folders[:10])
-    return f". In {home} there are: {names}." if names else f", and {home} holds none."
+    if names:
+        return f". In {home} there are: {names}."
+    return f", and the folder {home} holds none. `python -m workbench evaluate` makes one."
 
 
 def _run_or_none(folder: Path) -> Run | None:

@@ -169,7 +169,7 @@ class RunWriter:
                 if fresh:
                     return None
                 raise
-            others = differences(self.protocol.record, earlier.protocol.record)
+            others = differences(self.protocol.deciding, earlier.protocol.deciding)
             if others:
                 raise BadRequest(f"{self.folder} holds another run: {', '.join(others)} differ. Choose another folder.")
             return earlier
