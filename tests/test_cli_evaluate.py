@@ -1,4 +1,4 @@
-"""evaluate, compare, tasks and runs on the command line: what they print, what they leave, and what they refuse."""
+"""evaluate and tasks on the command line: what they print, what they leave, and what they refuse."""
 
 import json
 import subprocess
@@ -13,7 +13,7 @@ import pytest
 from tasks import piqa, winogrande
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
-from workbench.evals.runs.run import Run
+from workbench.commands import evaluate
 
 PIQA = ("evaluate", "--tasks", "piqa", "--data", "piqa=samples")
 SAMPLES = len(piqa.TASK.samples)
@@ -23,16 +23,6 @@ SAMPLES = len(piqa.TASK.samples)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny checkpoint."""
     return str(write_checkpoint(tmp_path_factory.mktemp("tiny"), n_positions=2000))
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, folder: str) -> Path:
-    """The runs of piqa and winogrande, zero-shot, and of piqa once more with two worked examples."""
-    out = tmp_path_factory.mktemp("runs")
-    data = ("--data", "piqa=samples", "--data", "winogrande=samples")
-    assert main(["evaluate", "--model", folder, "--tasks", "piqa,winogrande", *data, "--out", str(out)]) == 0
-    assert main([*PIQA, "--model", folder, "--shots", "2", "--out", str(out)]) == 0
-    return out
 
 
 def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -58,12 +48,6 @@ def rows_file(folder: Path, rows: Sequence[Any], name: str = "rows.jsonl") -> st
     return str(path)
 
 
-def piqa_runs(runs: Path) -> list[str]:
-    """The folders of piqa's two runs: zero-shot, then two shots."""
-    found = [Run.open(path) for path in runs.glob("piqa-*")]
-    return [str(run.folder) for run in sorted(found, key=lambda run: int(run.record["shots"]["count"]))]
-
-
 def test_evaluate_gives_each_tasks_metrics_with_errors_and_the_runs_folder(
     capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path
 ) -> None:
@@ -84,10 +68,33 @@ def test_a_file_stands_in_for_the_hub(capsys: pytest.CaptureFixture[str], folder
     assert from_file["metrics"] == from_samples["metrics"] and from_file["run"] != from_samples["run"]
 
 
-def test_the_same_command_again_gives_the_done_run(capsys: pytest.CaptureFixture[str], folder: str, runs: Path) -> None:
-    assert main([*PIQA, "--model", folder, "--out", str(runs), "--batch-size", "3"]) == 0
+def test_the_same_command_again_gives_the_done_run_and_says_how_to_compare_it(
+    capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path
+) -> None:
+    command = [*PIQA, "--model", folder, "--out", str(tmp_path)]
+    (run,) = asked(capsys, *command)["runs"]
+    assert main([*command, "--batch-size", "3"]) == 0
     shown = capsys.readouterr()
-    assert "done before" in shown.err and piqa_runs(runs)[0] in shown.out and "±" in shown.out
+    assert "done before" in shown.err and f"compare {run['run']} RUN" in shown.err
+    assert run["run"] in shown.out and "±" in shown.out
+
+
+def test_tasks_may_be_named_with_commas_or_with_spaces(
+    capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path
+) -> None:
+    data = [part for name in ("piqa", "sst2", "trec") for part in ("--data", f"{name}=samples")]
+    command = ("evaluate", "--model", folder, *data, "--limit", "1", "--out", str(tmp_path))
+    answer = asked(capsys, *command, "--tasks", "piqa,", "sst2,trec")
+    assert [run["task"] for run in answer["runs"]] == ["piqa", "sst2", "trec"]
+
+
+def test_progress_that_goes_to_a_file_is_a_line_now_and_then(
+    capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(evaluate, "SECONDS_BETWEEN_LINES", 0)
+    assert main([*PIQA, "--model", folder, "--out", str(tmp_path)]) == 0
+    told = capsys.readouterr().err
+    assert f"piqa  {SAMPLES} of {SAMPLES}" in told and "\r" not in told
 
 
 def test_runs_stand_in_the_settings_folder_unless_told_otherwise(
@@ -104,6 +111,8 @@ def test_runs_stand_in_the_settings_folder_unless_told_otherwise(
     [
         (["--tasks", "piqq"], "no task 'piqq'. Did you mean piqa"),
         (["--tasks", ","], "No task is named"),
+        (["--tasks", "PIQA"], "Did you mean piqa"),
+        (["--tasks", "arc-easy"], "Did you mean arc_easy"),
         (["--tasks", "piqa", "--data", "piqa"], "must be TASK=FILE"),
         (["--tasks", "piqa", "--data", "boolq=samples"], "--tasks does not ask for it"),
         (["--tasks", "piqa", "--data", "piqa=samples", "--data", "piqa=x.csv"], "given twice for piqa"),
@@ -122,6 +131,14 @@ def test_wrong_options_are_refused_with_what_to_do(
 ) -> None:
     assert said in refused(capsys, "evaluate", "--model", folder, *options, "--out", str(tmp_path / "out"))
     assert not (tmp_path / "out").exists()
+
+
+def test_an_empty_folder_name_is_refused_and_nothing_is_written_here(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "--out is empty" in refused(capsys, *PIQA, "--out", "")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_wrong_with_a_later_task_shows_before_the_first_is_asked(
@@ -168,89 +185,9 @@ def test_tasks_as_a_table_names_every_task(capsys: pytest.CaptureFixture[str]) -
     assert "hellaswag" in shown and "own_spans" in shown and "a file of your own" in shown
 
 
-def test_compare_gives_the_difference_its_interval_and_the_flips(
-    capsys: pytest.CaptureFixture[str], runs: Path
-) -> None:
-    answer = asked(capsys, "compare", *piqa_runs(runs))
-    assert answer["metric"] == "acc" and answer["n"] == SAMPLES and 0 <= answer["p_value"] <= 1
-    assert answer["low"] <= answer["difference"] <= answer["high"]
-    assert sum(answer[name] for name in ("a_only", "b_only", "both", "neither")) == SAMPLES
-    assert len(answer["flips"]["a_only"]) == answer["a_only"]
-
-
-def test_compare_by_another_metric_than_right_or_wrong_counts_no_flips(
-    capsys: pytest.CaptureFixture[str], runs: Path
-) -> None:
-    answer = asked(capsys, "compare", *piqa_runs(runs), "--metric", "brier_score")
-    assert answer["a_only"] is None and answer["test"] == "bootstrap" and answer["p_value"] is not None
-
-
-def test_compare_as_a_table_tells_which_way_round_it_is(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
-    assert main(["compare", *piqa_runs(runs)]) == 0
-    assert "A less B" in capsys.readouterr().out
-
-
-def test_three_runs_are_compared_in_pairs_with_their_agreement(
-    capsys: pytest.CaptureFixture[str], runs: Path, folder: str
-) -> None:
-    (third,) = asked(capsys, *PIQA, "--model", folder, "--shots", "1", "--out", str(runs.parent / "third"))["runs"]
-    answer = asked(capsys, "compare", *piqa_runs(runs), third["run"])
-    assert len(answer["pairs"]) == 3 and len(answer["agreement"]["share"]) == 3
-    assert all("p_holm" in pair for pair in answer["pairs"])
-
-
-def test_runs_that_cannot_be_compared_are_told(capsys: pytest.CaptureFixture[str], runs: Path, tmp_path: Path) -> None:
-    one, other = piqa_runs(runs)
-    (different,) = map(str, runs.glob("winogrande-*"))
-    (tmp_path / "run.json").write_text("{")
-    for names, said in [
-        ([one, different], "different tasks"),
-        ([one, one], "named twice"),
-        ([one], "at least two"),
-        ([one, str(tmp_path / "nowhere")], "There is no run"),
-        ([one, str(tmp_path)], "is damaged"),
-        ([one, other, "--metric", "bleu"], "no metric 'bleu'. There are: acc"),
-    ]:
-        assert said in refused(capsys, "compare", *names)
-
-
-def test_runs_stand_beside_published_scores_with_their_protocol(capsys: pytest.CaptureFixture[str], runs: Path) -> None:
-    assert main(["runs", str(runs), "--task", "winogrande"]) == 0
+def test_a_task_that_is_named_is_told_in_full_with_a_row_of_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tasks", "own_cloze"]) == 0
     shown = capsys.readouterr().out
-    assert "0.6530" in shown and "GPT-J-6B" in shown and "mesh-transformer-jax" in shown and "piqa" not in shown
-    answer = asked(capsys, "runs", str(runs))
-    assert len(answer["runs"]) == 3 and any(one["model"] == "GPT-J-6B" for one in answer["published"])
-
-
-@pytest.mark.parametrize(
-    "shown_as, holds", [("csv", '"run","task","model"'), ("latex", r"\toprule"), ("json", '"stderr"')]
-)
-def test_runs_are_written_for_other_programs(
-    capsys: pytest.CaptureFixture[str], runs: Path, tmp_path: Path, shown_as: str, holds: str
-) -> None:
-    assert main(["runs", str(runs), "--format", shown_as]) == 0
-    assert holds in capsys.readouterr().out
-    file = tmp_path / f"results.{ {'latex': 'tex'}.get(shown_as, shown_as) }"
-    (written,) = asked(capsys, "runs", str(runs), "--format", shown_as, "--out", str(file))["files"]
-    assert holds in Path(written).read_text()
-
-
-def test_runs_in_lm_evals_format_are_two_files_each(
-    capsys: pytest.CaptureFixture[str], runs: Path, tmp_path: Path
-) -> None:
-    files = asked(capsys, "runs", str(runs), "--format", "lm-eval", "--out", str(tmp_path))["files"]
-    assert len(files) == 6 and all(Path(file).is_file() for file in files)
-
-
-@pytest.mark.parametrize(
-    "options, said",
-    [(["--format", "lm-eval"], "Give --out DIR"), (["--format", "csv", "--out", "x.tex"], "ends in .csv")],
-)
-def test_an_export_that_has_no_place_is_told(
-    capsys: pytest.CaptureFixture[str], runs: Path, options: list[str], said: str
-) -> None:
-    assert said in refused(capsys, "runs", str(runs), *options)
-
-
-def test_a_folder_without_runs_says_how_to_make_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    assert "evaluate` makes one" in refused(capsys, "runs", str(tmp_path))
+    assert "columns  text, ending" in shown and '{"text": ' in shown and "piqa" not in shown
+    assert [task["task"] for task in asked(capsys, "tasks", "piqa", "own_cloze")["tasks"]] == ["piqa", "own_cloze"]
+    assert "There are: ag_news" in refused(capsys, "tasks", "own_clothes")

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from tests.test_layers import ROWS
+
 ROOT = Path(__file__).parent.parent
 COLUMN = 34
 WITHOUT_CODE = {"demo": "The checkpoint that ships: configuration, weights, tokenizer, trained heads and cards"}
@@ -50,6 +52,15 @@ def between(start: str, end: str) -> str:
 
 def test_the_tree_in_the_readme_is_the_tree_on_disk() -> None:
     assert between("<!-- tree -->", "<!-- end -->") == tree(), "run: python -m tests.test_readme"
+
+
+def test_the_rows_in_the_readme_are_those_that_the_layers_are_held_to() -> None:
+    told = dict(re.findall(r"^\| (\d+) \| (.*) \|$", readme(), re.MULTILINE))
+    for module, row in ROWS.items():
+        name = module.removeprefix("workbench.")
+        path = ROOT / module.replace(".", "/")
+        if path.is_dir() or path.with_suffix(".py").is_file():
+            assert f"`{name}`" in told[str(row)] or f"`{name}.py`" in told[str(row)], f"row {row} lacks {name}"
 
 
 def test_ci_runs_the_readmes_test_command() -> None:

@@ -62,7 +62,7 @@ def build_parser(asked: str = "") -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workbench", description="GPT-J Workbench on the command line.")
     added = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in found:
-        options = added.add_parser(command.name, help=command.help)
+        options = added.add_parser(command.name, help=command.help, description=command.about or command.help)
         command.add_options(options)
         if command.run is not None:
             options.set_defaults(command=command.run)

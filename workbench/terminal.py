@@ -20,6 +20,8 @@ class Command:
     help: str
     add_options: Callable[[argparse.ArgumentParser], None]
     run: Callable[[argparse.Namespace], dict[str, Any]] | None = None
+    about: str = ""
+    """What --help says above the options; empty: `help`."""
 
 
 def note(text: str, end: str = "\n") -> None:

@@ -134,4 +134,9 @@ def _show(pairs: Sequence[Pair]) -> None:
             note(f"{pair.a} and {pair.b}: left out {pair.comparison.left_out}.")
 
 
-COMMAND = Command("compare", "two or more runs of a task over the examples that they share", add_options, compare)
+COMMAND = Command(
+    "compare", "two or more runs of a task over the examples that they share", add_options, compare,
+    about="The difference of two runs of a task over the examples that they share, with its 95 % interval by paired "
+    "bootstrap and, where an example is right or wrong, McNemar's exact test (mid-p). Of more than two runs every "
+    "pair, with Holm's correction.",
+)  # fmt: skip

@@ -1,6 +1,10 @@
 """`evaluate`: benchmarks on a model, each into a run's folder that survives being stopped."""
 
 import argparse
+import re
+import shlex
+import sys
+import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -31,11 +35,14 @@ from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import read_settings
 from workbench.terminal import duration, table, with_error
 
+SECONDS_BETWEEN_LINES = 60
+"""Where progress goes to a file or another program, which keep every line."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The model, the tasks, and how they are asked."""
     add_model_options(parser)
-    parser.add_argument("--tasks", required=True, metavar="a,b", help="see `tasks` for those there are")
+    parser.add_argument("--tasks", required=True, metavar="a,b", nargs="+", help="see `tasks` for those there are")
     parser.add_argument("--limit", type=int, metavar="N", help="examples of each task, from its beginning")
     parser.add_argument("--shots", type=int, default=0, metavar="K", help="worked examples before each (default: 0)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="by which worked examples are drawn")
@@ -56,20 +63,27 @@ def run_tasks(options: argparse.Namespace) -> dict[str, Any]:
     """One run for each task; the same command goes on with one that was stopped."""
     process = this_process()
     asked = Options(options.limit, options.shots, options.seed, options.batch_size, options.fresh)
-    tasks = tasks_named(name.strip() for name in options.tasks.split(",") if name.strip())
+    tasks = tasks_named(re.findall(r"[^\s,]+", " ".join(options.tasks)))
     given = _given_data(options.data, tasks)
     # All that can be wrong with the rows shows before the model is loaded and hours are spent on an earlier task.
     work = []
     for task in tasks:
         data = load_data(task, given.get(task.name), options.limit, LOCAL)
         work.append((task.for_data(data), data))
-    folder = read_settings().runs_folder if options.out is None else Path(options.out)
+    folder = _folder(options.out)
     with _saying_how_to_go_on(folder):
         runs = _runs(options, asked, work, folder, process)
     options.json = options.json and process.is_first  # of several processes one alone answers
     if not options.json and process.is_first:
         _show(runs)
     return {"runs": [run_record(run) for run in runs]}
+
+
+def _folder(out: str | None) -> Path:
+    """Where the runs' folders stand."""
+    if out is not None and not out.strip():
+        raise BadRequest("--out is empty. Name a folder for the runs, or leave --out away.")
+    return read_settings().runs_folder if out is None else Path(out).expanduser()
 
 
 def _runs(
@@ -105,20 +119,25 @@ def _own_device(spec: ModelSpec, process: Process) -> ModelSpec:
 
 def _watched(steps: Generator[Progress, None, Run], task: str, process: Process) -> Run:
     """The run, with a line of progress while it goes on; of several processes the first one tells."""
-    line = ""
-    while True:
-        try:
+    line, told = "", time.monotonic()
+    try:
+        while True:
             progress = next(steps)
-        except StopIteration as end:
-            if line:
-                rewritten(line, last=True)
-            run: Run = end.value
-            return run
-        if process.is_first:
+            if not process.is_first:
+                continue
             if progress.note:
                 note(f"{task}: {progress.note}")
             line = _line(task, progress)
             rewritten(line)
+            if not sys.stderr.isatty() and time.monotonic() - told >= SECONDS_BETWEEN_LINES:
+                told = time.monotonic()
+                note(line)
+    except StopIteration as end:
+        run: Run = end.value
+        return run
+    finally:
+        if line:
+            rewritten(line, last=True)  # else what is said next would stand behind it
 
 
 def _line(task: str, progress: Progress) -> str:
@@ -138,10 +157,13 @@ def _show(runs: Sequence[Run]) -> None:
     print(table(["task", "n", "metric", "value ± stderr", "time"], rows))
     for run in runs:
         print(run.folder)
+    for run in runs:
         if run.errors:
             note(f"{run.task}: {run.errors:,} of {run.n:,} examples came to nothing and count as wrong.")
         if run.truncated:
             note(f"{run.task}: {run.truncated:,} examples did not fit the model's context; their beginnings were cut.")
+    path = shlex.quote(str(runs[0].folder))
+    note(f"Beside another run, of the same task on another model or setting: python -m workbench compare {path} RUN")
 
 
 def _given_data(given: Sequence[str], tasks: Sequence[Task[Any]]) -> dict[str, Path | Literal["samples"]]:
@@ -169,4 +191,9 @@ def _saying_how_to_go_on(folder: Path) -> Iterator[None]:
         raise Cancelled(f"stopped. {kept}") from None
 
 
-COMMAND = Command("evaluate", "benchmarks on a model, each into a folder of its own", add_options, run_tasks)
+COMMAND = Command(
+    "evaluate", "benchmarks on a model, each into a folder of its own", add_options, run_tasks,
+    about="Asks a model a benchmark's examples. Each task's run gets a folder; the same command again goes on with a "
+    "run that was stopped, or gives the results of one that was done. `compare` sets two runs side by side, `runs` "
+    "lists them.",
+)  # fmt: skip

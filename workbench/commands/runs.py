@@ -39,7 +39,9 @@ def list_runs(options: argparse.Namespace) -> dict[str, Any]:
     tasks: dict[str, Task[Any]] = collect(drawer, "TASK")
     named = [tasks[name] for name in dict.fromkeys(run.task for run in found) if name in tasks]
     files = _written(options, found, tasks)
-    if not options.json and not files:
+    if files and not options.json:
+        print("\n".join(map(str, files)))
+    elif not options.json:
         _show(options.format, found, named)
     return {
         "runs": [_record(run) for run in found],
@@ -55,7 +57,10 @@ def _found(folder: Path, task: str | None) -> list[Run]:
         BadRequest: there is none.
     """
     if (folder / RUN_FILE).is_file():
-        return [Run.open(folder)]
+        run = Run.open(folder)
+        if task not in (None, run.task):
+            raise BadRequest(f"{folder} is a run of {run.task}, not of {task}.")
+        return [run]
     store = RunStore(folder)
     for name, reason in store.damaged().items():
         note(f"{name} is left out: {reason}")
@@ -104,7 +109,7 @@ def _show_leaderboard(found: Sequence[Run], tasks: Sequence[Task[Any]]) -> None:
         rows = [_row(run, metrics) for run in runs]
         for model in dict.fromkeys(reference.model for reference in references.get(name, ())):
             rows.append(_published([one for one in references[name] if one.model == model], metrics))
-        print(f"{name}\n{table(['model', 'shots', 'n', *metrics, 'run'], rows)}")
+        print(f"{name}\n{table(['model', 'data', 'shots', 'n', *metrics, 'run'], rows)}")
         for protocol in dict.fromkeys(reference.protocol for reference in references.get(name, ())):
             print(f"{PUBLISHED}: {protocol}")
         print()
@@ -114,12 +119,18 @@ def _row(run: Run, metrics: Sequence[str]) -> list[str]:
     measured = run.metrics
     cells = [with_error(measured[one].value, measured[one].stderr) if one in measured else "" for one in metrics]
     count = f"{run.n:,}" if run.is_done else f"{run.n:,} of {run.rows:,}, {run.state}"
-    return [run.model, str(run.record["shots"]["count"]), count, *cells, run.name]
+    return [run.model, _data(run), str(run.record["shots"]["count"]), count, *cells, run.name]
+
+
+def _data(run: Run) -> str:
+    """Where its rows come from: the file's name, the Hub's data set, or the samples."""
+    about = run.record["data"]
+    return str(about["path"] or about["origin"])
 
 
 def _published(references: Sequence[Reference], metrics: Sequence[str]) -> list[str]:
     values = {reference.metric: f"{reference.value:.4f}" for reference in references}
-    return [references[0].model, "", "", *(values.get(metric, "") for metric in metrics), PUBLISHED]
+    return [references[0].model, "", "", "", *(values.get(metric, "") for metric in metrics), PUBLISHED]
 
 
 def _record(run: Run) -> dict[str, Any]:

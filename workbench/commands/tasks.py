@@ -1,18 +1,40 @@
-"""`tasks`: every benchmark there is, with what it needs."""
+"""`tasks`: the benchmarks there are, and what each needs."""
 
 import argparse
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import tasks as drawer
 from workbench.collect import collect
+from workbench.errors import BadRequest
 from workbench.evals.task import Source, Task
 from workbench.terminal import Command, add_json_option, table
 
 
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which tasks, and --json."""
+    parser.add_argument("tasks", nargs="*", metavar="TASK", help="tell all about this one; default: a table of all")
+    add_json_option(parser)
+
+
 def tasks(options: argparse.Namespace) -> dict[str, Any]:
-    """All tasks: method, metrics, where the rows come from, and the columns that a file in their place needs."""
-    found: list[Task[Any]] = list(collect(drawer, "TASK").values())
+    """The tasks: method, metrics, where the rows come from, and the columns that a file in their place needs."""
+    known: dict[str, Task[Any]] = collect(drawer, "TASK")
+    unknown = [name for name in options.tasks if name not in known]
+    if unknown:
+        raise BadRequest(f"There is no task {unknown[0]!r}. There are: {', '.join(known)}.")
+    found = [known[name] for name in dict.fromkeys(options.tasks)] or list(known.values())
     if not options.json:
+        _show(found, bool(options.tasks))
+    return {"tasks": [_record(task) for task in found]}
+
+
+def _show(found: Sequence[Task[Any]], in_full: bool) -> None:
+    """On standard output: a line each, or each in full."""
+    if in_full:
+        print("\n\n".join(map(_in_full, found)))
+    else:
         rows = [
             [
                 task.name,
@@ -23,7 +45,20 @@ def tasks(options: argparse.Namespace) -> dict[str, Any]:
             for task in found
         ]
         print(table(["task", "method", "metrics", "source"], rows))
-    return {"tasks": [_record(task) for task in found]}
+
+
+def _in_full(task: Task[Any]) -> str:
+    """What it asks, what it needs, and a row as a line of a JSONL file."""
+    return "\n".join(
+        [
+            f"{task.name}: {task.about}",
+            f"method   {task.method.name}",
+            f"metrics  {', '.join(metric.name for metric in task.method.metrics)}",
+            f"source   {_source(task.source)}",
+            f"columns  {', '.join(task.columns)}",
+            f"a row    {json.dumps(task.samples[0], ensure_ascii=False)}",
+        ]
+    )
 
 
 def _record(task: Task[Any]) -> dict[str, Any]:
@@ -48,4 +83,4 @@ def _source(source: Source | None) -> str:
     return " ".join(part for part in (source.path, source.name, source.split) if part)
 
 
-COMMAND = Command("tasks", "the benchmarks there are", add_json_option, tasks)
+COMMAND = Command("tasks", "the benchmarks there are", add_options, tasks)
