@@ -30,27 +30,36 @@ def run(model: str, task: str = "piqa", shots: int = 0, limit: int | None = None
     return Run(Path(f"{task}-{model}-{shots}"), record)
 
 
-def test_a_row_is_a_model_and_a_column_a_tasks_first_metric() -> None:
-    table = results_table([run("a", acc=(0.5, 0.1), perplexity=(9.0, 1.0)), run("a", "sst2", acc=(0.75, None))])
-    assert table.rows == ("a float32, 0-shot",)
-    assert [(one.task, one.metric) for one in table.columns] == [("piqa", "acc"), ("sst2", "acc")]
-    assert table.cells == ((Estimate(0.5, 0.1, 100), Estimate(0.75, None, 100)),)
+def test_a_row_is_a_metric_of_a_task_and_a_column_a_model() -> None:
+    table = results_table([run("a", acc=(0.5, 0.1), perplexity=(9.0, 1.0)), run("b", "sst2", acc=(0.75, None))])
+    assert table.columns == ("a float32, 0-shot", "b float32, 0-shot")
+    assert [(one.task, one.metric) for one in table.lines] == [("piqa", "acc"), ("piqa", "perplexity"), ("sst2", "acc")]
+    assert table.cells == (
+        (Estimate(0.5, 0.1, 100), None),
+        (Estimate(9.0, 1.0, 100), None),
+        (None, Estimate(0.75, None, 100)),
+    )
 
 
-def test_runs_that_would_share_a_cell_have_rows_of_their_own() -> None:
+def test_the_metrics_of_a_task_stand_together_whatever_the_order_of_runs() -> None:
+    runs = [run("a", acc=(0.5, 0.1)), run("a", "sst2", acc=(0.5, 0.1)), run("b", acc=(0.5, 0.1), perplexity=(9.0, 1.0))]
+    assert [one.task for one in results_table(runs).lines] == ["piqa", "piqa", "sst2"]
+
+
+def test_runs_that_would_share_a_cell_have_columns_of_their_own() -> None:
     first, second = run("a", acc=(0.5, 0.1)), Run(Path("other"), run("a", acc=(0.6, 0.1)).record)
-    assert results_table([first, second]).rows == ("a float32, 0-shot, piqa-a-0", "a float32, 0-shot, other")
+    assert results_table([first, second]).columns == ("a float32, 0-shot, piqa-a-0", "a float32, 0-shot, other")
 
 
-def test_shots_and_limit_make_another_row() -> None:
-    rows = results_table([run("a", acc=(0.5, 0.1)), run("a", shots=5, limit=1000, acc=(0.6, 0.1))]).rows
-    assert rows == ("a float32, 0-shot", "a float32, 5-shot, first 1,000")
+def test_shots_and_limit_make_another_column() -> None:
+    columns = results_table([run("a", acc=(0.5, 0.1)), run("a", shots=5, limit=1000, acc=(0.6, 0.1))]).columns
+    assert columns == ("a float32, 0-shot", "a float32, 5-shot, first 1,000")
 
 
 @pytest.mark.parametrize("metric, best", [("acc", 1), ("perplexity", 0)])
 def test_the_best_is_the_highest_share_and_the_lowest_loss(metric: str, best: int) -> None:
     table = results_table([run("a", **{metric: (0.25, 0.1)}), run("b", **{metric: (0.5, 0.1)})])
-    assert [table.is_best(row, 0) for row in range(2)] == [row == best for row in range(2)]
+    assert [table.is_best(0, column) for column in range(2)] == [column == best for column in range(2)]
 
 
 def test_one_run_alone_is_not_the_best() -> None:
@@ -61,21 +70,27 @@ def test_latex_is_escaped_and_bold_where_best() -> None:
     text = latex_table(
         [run("x_1 & 50%", acc=(0.6731, 0.0042)), run(r"b\~", acc=(0.5, None)), run("c", "sst2", acc=(1, 0))]
     )
-    assert r"x\_1 \& 50\% float32, 0-shot & \textbf{67.3} $\pm$ 0.4 & – \\" in text
-    assert r"b\textbackslash{}\textasciitilde{} float32, 0-shot & 50.0 & – \\" in text
-    assert r"Model & piqa acc (\%) & sst2 acc (\%) \\" in text
-    assert r"\begin{tabular}{lrr}" in text
+    names = r"x\_1 \& 50\% float32, 0-shot & b\textbackslash{}\textasciitilde{} float32, 0-shot & c float32, 0-shot"
+    assert rf"Task & Metric & {names} \\" in text
+    assert r"piqa & acc (\%) & \textbf{67.3} $\pm$ 0.4 & 50.0 & – \\" in text
+    assert r"sst2 & acc (\%) & – & – & 100.0 $\pm$ 0.0 \\" in text
+    assert r"\begin{tabular}{llrrr}" in text
 
 
 def test_latex_takes_no_name_for_the_length_or_the_star_of_a_lines_end() -> None:
-    text = latex_table([run("a", acc=(0.5, 0.1)), run("[b]", acc=(0.6, 0.1)), run("*c", acc=(0.7, 0.1))])
-    assert "\n{[}b] float32" in text and "\n{*}c float32" in text
+    text = latex_table([run("a", "[b]", acc=(0.5, 0.1)), run("a", "*c", acc=(0.6, 0.1))])
+    assert "\n{[}b] & acc" in text and "\n{*}c & acc" in text
+
+
+def test_a_task_is_named_once() -> None:
+    text = markdown_table([run("a", acc=(0.5, 0.1), perplexity=(9.0, 1.0))])
+    assert "| piqa | acc (%) | 50.0 ± 10.0 |\n|  | perplexity | 9.000 ± 1.000 |" in text
 
 
 def test_markdown_is_escaped_and_bold_where_best() -> None:
     text = markdown_table([run("a|b\nc", perplexity=(12.3456, 0.5)), run("d", perplexity=(13.0, None))])
-    assert "| a\\|b c float32, 0-shot | **12.35** ± 0.50 |" in text
-    assert "| d float32, 0-shot | 13.00 |" in text
+    assert "| Task | Metric | a\\|b c float32, 0-shot | d float32, 0-shot |" in text
+    assert "| piqa | perplexity | **12.35** ± 0.50 | 13.00 |" in text
 
 
 @pytest.mark.parametrize("value, shown", [(0.12345, "0.123"), (45.678, "45.68"), (456.78, "456.8"), (4567.8, "4568")])

@@ -1,8 +1,8 @@
 """The results of several runs as a table for a paper (LaTeX with booktabs), for a README (Markdown) and for a program.
 
-In a table for people a row is a model asked in one way, a column a task's first metric, a cell the value with its
-standard error; shares are in percent, and the best value of a column is bold. Where two runs would share a cell, their
-rows have the runs' names.
+In a table for people a row is a metric of a task, all of a task's below each other, and a column a model asked in one
+way. A cell is the value with its standard error; shares are in percent, and the best value of a row is bold. Where two
+runs would share a cell, their columns have the runs' names.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ _LATEX = {
 
 
 @dataclass(frozen=True)
-class Column:
+class Line:
     """A metric of a task."""
 
     task: str
@@ -39,18 +39,17 @@ class Column:
 
 @dataclass(frozen=True)
 class ResultTable:
-    """The runs' estimates by how the model was asked and by metric."""
+    """The runs' estimates by metric and by how the model was asked."""
 
-    columns: tuple[Column, ...]
-    rows: tuple[str, ...]
+    lines: tuple[Line, ...]
+    columns: tuple[str, ...]
     cells: tuple[tuple[Estimate | None, ...], ...]
-    """(rows, columns); None: no run, or nothing that counts."""
+    """(lines, columns); None: no run, or nothing that counts."""
 
-    def is_best(self, row: int, column: int) -> bool:
-        """Whether a cell has the best value of its column, of at least two."""
-        of_column = [cells[column] for cells in self.cells]
-        values = [cell.value for cell in of_column if cell is not None]
-        cell, best = of_column[row], max if self.columns[column].higher_is_better else min
+    def is_best(self, line: int, column: int) -> bool:
+        """Whether a cell has the best value of its line, of at least two."""
+        values = [cell.value for cell in self.cells[line] if cell is not None]
+        cell, best = self.cells[line][column], max if self.lines[line].higher_is_better else min
         return cell is not None and len(values) > 1 and cell.value == best(values)
 
 
@@ -79,7 +78,7 @@ def results_rows(runs: Sequence[Run]) -> list[dict[str, Any]]:
 
 
 def results_table(runs: Sequence[Run]) -> ResultTable:
-    """The table of runs that are done, in their order, with the metric that each task looks at first.
+    """The table of runs that are done, in their order; of each task first the metric to look at first.
 
     Raises:
         BadRequest: none of the runs is done.
@@ -87,15 +86,16 @@ def results_table(runs: Sequence[Run]) -> ResultTable:
     done = [run for run in runs if run.metrics]
     if not done:
         raise BadRequest("None of the runs is done, so there are no results to show. Finish one first.")
-    columns = tuple(dict.fromkeys(map(_column, done)))
     asked = Counter((run.task, _asked(run)) for run in done)
     clashing = {label for (_, label), count in asked.items() if count > 1}
     found: dict[str, dict[tuple[str, str], Estimate]] = {}
     for run in done:
         label = _asked(run) if _asked(run) not in clashing else f"{_asked(run)}, {run.name}"
         found.setdefault(label, {}).update({(run.task, name): estimate for name, estimate in run.metrics.items()})
-    cells = tuple(tuple(of_row.get((column.task, column.metric)) for column in columns) for of_row in found.values())
-    return ResultTable(columns, tuple(found), cells)
+    of_tasks = sorted(done, key=lambda run: list(dict.fromkeys(one.task for one in done)).index(run.task))
+    lines = tuple(dict.fromkeys(line for run in of_tasks for line in _lines(run)))
+    cells = tuple(tuple(of_model.get((line.task, line.metric)) for of_model in found.values()) for line in lines)
+    return ResultTable(lines, tuple(found), cells)
 
 
 def latex_table(runs: Sequence[Run]) -> str:
@@ -105,16 +105,15 @@ def latex_table(runs: Sequence[Run]) -> str:
         BadRequest: none of the runs is done.
     """
     table = results_table(runs)
+    head, *body = (" & ".join(map(_latex, labels)) for labels in _labels(table))
     cells = _texts(table, _latex_cell)
-    head = " & ".join(["Model", *(f"{_latex(column.task)} {_latex(_unit(column))}" for column in table.columns)])
-    body = [" & ".join([_latex(label), *of_row]) for label, of_row in zip(table.rows, cells, strict=True)]
     lines = [
         "% Needs \\usepackage{booktabs}.",
-        f"\\begin{{tabular}}{{l{'r' * len(table.columns)}}}",
+        f"\\begin{{tabular}}{{ll{'r' * len(table.columns)}}}",
         "\\toprule",
-        head + r" \\",
+        " & ".join([head, *map(_latex, table.columns)]) + r" \\",
         "\\midrule",
-        *(line + r" \\" for line in body),
+        *(" & ".join([labels, *values]) + r" \\" for labels, values in zip(body, cells, strict=True)),
         "\\bottomrule",
         "\\end{tabular}",
     ]
@@ -128,17 +127,27 @@ def markdown_table(runs: Sequence[Run]) -> str:
         BadRequest: none of the runs is done.
     """
     table = results_table(runs)
-    head = ["Model", *(f"{column.task} {_unit(column)}" for column in table.columns)]
-    body = [[label, *cells] for label, cells in zip(table.rows, _texts(table, _markdown_cell), strict=True)]
-    lines = [_markdown_line(head), _markdown_line(["---", *["---:"] * len(table.columns)], escape=False)]
-    return "\n".join([*lines, *map(_markdown_line, body)]) + "\n"
+    head, *body = _labels(table)
+    rule = _markdown_line(["---", "---", *["---:"] * len(table.columns)], escape=False)
+    cells = zip(body, _texts(table, _markdown_cell), strict=True)
+    lines = [_markdown_line([*head, *table.columns]), rule]
+    return "\n".join([*lines, *(_markdown_line([*labels, *values]) for labels, values in cells)]) + "\n"
 
 
-def _column(run: Run) -> Column:
-    """The first metric of a run that is done."""
-    name = next(iter(run.metrics))
-    about = run.record["metrics"][name]
-    return Column(run.task, name, bool(about["higher_is_better"]), bool(about.get("is_share", False)))
+def _lines(run: Run) -> list[Line]:
+    """All metrics of a run that is done."""
+    told = run.record["metrics"]
+    return [
+        Line(run.task, name, bool(told[name]["higher_is_better"]), bool(told[name].get("is_share", False)))
+        for name in run.metrics
+    ]
+
+
+def _labels(table: ResultTable) -> list[tuple[str, str]]:
+    """What the head and each line begin with; a task is named once."""
+    tasks = [line.task for line in table.lines]
+    named = [task if place == 0 or tasks[place - 1] != task else "" for place, task in enumerate(tasks)]
+    return [("Task", "Metric"), *zip(named, map(_unit, table.lines), strict=True)]
 
 
 def _asked(run: Run) -> str:
@@ -148,25 +157,25 @@ def _asked(run: Run) -> str:
     return f"{run.model}, {shots}-shot{first}"
 
 
-def _unit(column: Column) -> str:
-    return f"{column.metric} (%)" if column.is_share else column.metric
+def _unit(line: Line) -> str:
+    return f"{line.metric} (%)" if line.is_share else line.metric
 
 
 def _texts(table: ResultTable, cell: Callable[[str, str, bool], str]) -> list[list[str]]:
     """Each cell as `cell` writes a value, an error and whether it is the best."""
     return [
         [
-            NO_VALUE if found is None else cell(*_rounded(found, column), table.is_best(row, place))
-            for place, (column, found) in enumerate(zip(table.columns, of_row, strict=True))
+            NO_VALUE if found is None else cell(*_rounded(found, line), table.is_best(row, column))
+            for column, found in enumerate(table.cells[row])
         ]
-        for row, of_row in enumerate(table.cells)
+        for row, line in enumerate(table.lines)
     ]
 
 
-def _rounded(found: Estimate, column: Column) -> tuple[str, str]:
+def _rounded(found: Estimate, line: Line) -> tuple[str, str]:
     """Value and standard error with as many decimals as say something; the error is empty where there is none."""
-    scale = 100.0 if column.is_share else 1.0
-    decimals = 1 if column.is_share else sum(abs(found.value) < bound for bound in (10, 100, 1000))
+    scale = 100.0 if line.is_share else 1.0
+    decimals = 1 if line.is_share else sum(abs(found.value) < bound for bound in (10, 100, 1000))
     stderr = "" if found.stderr is None else f"{scale * found.stderr:.{decimals}f}"
     return f"{scale * found.value:.{decimals}f}", stderr
 
