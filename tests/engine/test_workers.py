@@ -1,6 +1,9 @@
 """Several threads that compute for one engine: the same bits, and errors, cancelling and closing as with one."""
 
+import gc
 import threading
+import time
+import weakref
 
 import pytest
 import torch
@@ -146,3 +149,18 @@ def test_streams_do_not_wait_for_what_a_helper_can_do() -> None:
         for _ in range(20):
             engine._turn()
     assert stream.done and score.done  # once no stream runs, the engine's own thread takes it
+
+
+def test_helpers_that_wait_keep_nothing_of_their_last_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    works: list[weakref.ref[object]] = []
+    with crowded() as engine:
+        add = engine._scheduler.add
+        monkeypatch.setattr(engine._scheduler, "add", lambda work: (works.append(weakref.ref(work)), add(work)))
+        handles = [engine.submit(job) for job in JOBS]
+        for handle in handles:
+            handle.result(timeout_seconds=60)
+        ends = time.monotonic() + 20
+        while any(work() for work in works) and time.monotonic() < ends:
+            gc.collect()
+            time.sleep(0.01)
+        assert len(works) == len(JOBS) and not any(work() for work in works)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.text.tiny import STORY, TOKENIZER, tiny_language_model
-from workbench.errors import BadRequest, Busy, TooLong
+from workbench.errors import BadRequest, Cancelled, TooLong
 from workbench.text.language_model import LanguageModel
 from workbench.text.pairs import rolling_jobs
 from workbench.text.requests import LogLikelihood, RollingLogLikelihood
@@ -152,14 +152,14 @@ def test_if_one_request_fails_those_under_way_are_cancelled(
     handles = []
     score = model.engine.score
 
-    def third_is_busy(job: object) -> object:
+    def third_is_refused(job: object) -> object:
         if len(handles) == 2:
-            raise Busy("full")
+            raise Cancelled("unloaded")
         handles.append(score(job))  # type: ignore[arg-type]
         return handles[-1]
 
-    monkeypatch.setattr(model.engine, "score", third_is_busy)
-    with pytest.raises(Busy):
+    monkeypatch.setattr(model.engine, "score", third_is_refused)
+    with pytest.raises(Cancelled):
         model.loglikelihoods([LogLikelihood(context, " e") for context in ("a", "b", "c", "d")])
     assert [handle.cancelled for handle in handles] == [True, True]
 

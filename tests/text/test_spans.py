@@ -17,8 +17,8 @@ from workbench.engine.jobs import Read
 from workbench.errors import BadRequest, TooLong
 from workbench.text.candidates import boundaries, span_tree
 from workbench.text.language_model import LanguageModel
-from workbench.text.requests import ExtractSpan, Span, Spans
-from workbench.text.spans import fill, prompt_windows
+from workbench.text.requests import ExtractSpan, Span, Spans, fill
+from workbench.text.spans import prompt_windows
 from workbench.text.windows import span_windows
 
 CONTEXT = 256

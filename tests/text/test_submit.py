@@ -1,5 +1,6 @@
 """Any mixture of requests under way: the answers are those asked for one by one, and nothing is left behind."""
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -8,8 +9,9 @@ from torch import nn
 
 from tests.gptj.tiny import fill
 from tests.loading.saved_heads import card_for
-from tests.text.tiny import STORY, tiny_language_model
-from workbench.engine.jobs import Sampling
+from tests.text.tiny import STORY, TOKENIZER, tiny_language_model, tiny_network
+from workbench.engine.engine import Engine
+from workbench.engine.jobs import Sampling, Score
 from workbench.errors import BadRequest, Busy, Cancelled, TooLong
 from workbench.loading.heads import SavedHead
 from workbench.text.language_model import LanguageModel
@@ -90,6 +92,22 @@ def test_a_shared_beginning_of_a_prompt_changes_no_token(model: LanguageModel) -
     assert [token.id for token in shared.tokens] == [token.id for token in plain.tokens]
     with pytest.raises(BadRequest, match="prompt does not begin with"):
         replace(WRITE, shared="Once")
+
+
+def test_what_is_begun_waits_where_the_engine_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Engine(tiny_network(), TOKENIZER.size, max_rows=2, max_waiting=2) as engine:
+        model = LanguageModel(engine, TOKENIZER)
+        long = RollingLogLikelihood(STORY * 3)  # more windows than the engine takes
+        (alone,) = model.answers([long])
+        score, refused = engine.score, itertools.count()
+
+        def often_busy(job: Score) -> object:
+            if next(refused) % 3:
+                raise Busy("full")
+            return score(job)
+
+        monkeypatch.setattr(engine, "score", often_busy)
+        assert model.answers([long]) == [alone]
 
 
 @pytest.mark.parametrize("bad", [LogLikelihood("a", ""), Generate("e" * 200), RollingLogLikelihood("")])

@@ -191,11 +191,22 @@ class Engine:
         """A helper's thread."""
         if self._cpu_threads is not None:
             torch.set_num_threads(self._cpu_threads)
-        while (work := self._wait_apart()) is not None:
-            self._solo_step(work)
-            with self._lock:
-                self._helping -= 1
-                self._stir()
+        while self._help_once():
+            pass
+
+    def _help_once(self) -> bool:
+        """One step for the engine, once there is any; gives whether there may be another.
+
+        In a function of its own: a helper that waits keeps nothing of the work it did last.
+        """
+        work = self._wait_apart()
+        if work is None:
+            return False
+        self._solo_step(work)
+        with self._lock:
+            self._helping -= 1
+            self._stir()
+        return True
 
     def _wait_apart(self) -> EngineWork | None:
         """The next work for a helper, once there is any; None when the engine closes."""
@@ -259,9 +270,12 @@ class Engine:
                 self._fail(work, error)
 
     def _fail(self, work: EngineWork, error: Exception) -> None:
+        shown = as_shown(error)
+        if isinstance(shown, NotEnoughMemory):
+            self.served.prefixes.clear()  # what is kept only for speed makes room for the next request
         with self._lock:
             self._scheduler.remove(work)
-        work.handle.fail(as_shown(error))
+        work.handle.fail(shown)
 
 
 def as_shown(error: Exception) -> Exception:

@@ -9,8 +9,9 @@ from workbench.gptj.cache import GROWTH, KVCache
 
 MOST_PREFIXES = 4
 MOST_BYTES = 2**30
+"""Of all prefixes. One alone may take more: what its jobs wrote behind it, up to the keys and values of a context."""
 MOST_STORES = 2
-"""Of one prefix: as many jobs go on from it side by side without copying it each time."""
+"""Of one prefix, where there is room: as many jobs go on from it side by side without copying it each time."""
 SMALLEST_PREFIX = 16
 """Tokens; fewer are computed faster than they are looked up and copied."""
 
@@ -77,7 +78,7 @@ class Prefix:
                     self._stores[place] = (cache, handle)
                     return cache
             twin = self._copy(0)
-            if len(self._stores) < MOST_STORES:
+            if len(self._stores) < MOST_STORES and self.bytes + twin.bytes <= MOST_BYTES:
                 self._stores.append((twin, handle))
             return twin
 

@@ -1,13 +1,13 @@
 """Texts as tokens to be read by a head, and the way that many jobs take through the engine."""
 
-import itertools
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Handle, Job, Read, Result
-from workbench.errors import BadRequest, TooLong
+from workbench.errors import BadRequest, Busy, TooLong
 from workbench.loading.head_card import HeadCard
 from workbench.text.pending import Later
 from workbench.text.requests import Answer, Classified, Classify
@@ -16,6 +16,8 @@ from workbench.text.tokenizer import Tokenizer
 AnyJob = TypeVar("AnyJob", bound=Job)
 IN_FLIGHT = 8
 """Jobs handed to the engine at a time: each holds the keys and values of its text."""
+PAUSE_SECONDS = 0.05
+"""Before a full engine is asked again."""
 SMALLEST_SETTINGS = {"window_tokens": 8, "doc_stride": 0, "max_answer_tokens": 1}
 """Of ExtractSpan, those that a span head was trained with."""
 ASKED_WITH = {"classify": "a classification", "answer": "a question about a passage"}
@@ -24,12 +26,18 @@ ASKED_WITH = {"classify": "a classification", "answer": "a question about a pass
 class Line(Generic[AnyJob, Result]):
     """Jobs on their way through the engine, IN_FLIGHT of them at a time; the first ones start at once.
 
-    Iterate it for the results, in order. If a job fails or the caller leaves, those under way are cancelled.
+    Iterate it for the results, in order. If a job fails or the caller leaves, those under way are cancelled. Once
+    begun, it waits where the engine is full.
+
+    Raises:
+        Busy: the engine takes not even the first job.
     """
 
     def __init__(self, submit: Callable[[AnyJob], Handle[Result]], jobs: Iterable[AnyJob]):
         self._submit: Callable[[AnyJob], Handle[Result]] = submit
         self._jobs = iter(jobs)
+        self._held = next(self._jobs, None)
+        """The next job to be submitted."""
         self._under_way: deque[Handle[Result]] = deque()
         self._fill()
 
@@ -38,23 +46,36 @@ class Line(Generic[AnyJob, Result]):
             while self._under_way:
                 yield self._under_way[0].result()
                 self._under_way.popleft()
-                self._fill()
+                self._refill()
         finally:
             self.cancel()
 
     def cancel(self) -> None:
         """Stops the jobs under way, and starts no more."""
-        self._jobs = iter(())
+        self._held, self._jobs = None, iter(())
         for handle in self._under_way:
             handle.cancel()
 
     def _fill(self) -> None:
+        """Submits jobs, as many as the engine takes; raises Busy where it takes none and none is under way."""
         try:
-            for job in itertools.islice(self._jobs, IN_FLIGHT - len(self._under_way)):
-                self._under_way.append(self._submit(job))
+            while len(self._under_way) < IN_FLIGHT and self._held is not None:
+                self._under_way.append(self._submit(self._held))
+                self._held = next(self._jobs, None)
+        except Busy:
+            if not self._under_way:
+                raise
         except BaseException:
             self.cancel()
             raise
+
+    def _refill(self) -> None:
+        """Submits more jobs; where the engine is full of others', waits until some of them are done."""
+        while True:
+            try:
+                return self._fill()
+            except Busy:
+                time.sleep(PAUSE_SECONDS)
 
 
 def classify(

@@ -1,5 +1,6 @@
 """What a language model can be asked in words, and what it answers."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -249,6 +250,12 @@ class Generated:
 
 Request = LogLikelihood | RollingLogLikelihood | Generate | Classify | ExtractSpan
 Answer = Scored | Generated | Classified | Spans
+
+
+def fill(template: str, context: str, question: str) -> str:
+    """The template with its two slots filled; what stands in the texts is never taken for a slot."""
+    texts = {"{context}": context, "{question}": question}
+    return re.sub(r"\{context\}|\{question\}", lambda slot: texts[slot[0]], template)
 
 
 def check_text(name: str, text: object, longest: int = LARGEST_PROMPT_CHARACTERS) -> None:

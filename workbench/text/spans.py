@@ -6,7 +6,6 @@ return Spans and yield (windows done, windows in all) again and again, so that w
 
 import heapq
 import math
-import re
 from collections.abc import Generator, Iterator
 
 from torch import Tensor
@@ -16,7 +15,7 @@ from workbench.engine.engine import Engine
 from workbench.engine.jobs import Handle, Read, Result
 from workbench.errors import BadRequest, TooLong
 from workbench.text.candidates import span_tree
-from workbench.text.requests import ExtractSpan, Span, Spans
+from workbench.text.requests import ExtractSpan, Span, Spans, fill
 from workbench.text.tokenizer import Tokenizer
 from workbench.text.windows import SMALLEST_PIECE_TOKENS, SpanWindow, pieces, span_windows
 
@@ -146,12 +145,6 @@ def prompt_windows(tokenizer: Tokenizer, request: ExtractSpan, context_tokens: i
         )
     ranges = pieces(len(offsets), room, request.doc_stride)
     return [(offsets[piece.start][0], offsets[piece.stop - 1][1]) for piece in ranges]
-
-
-def fill(template: str, context: str, question: str) -> str:
-    """The template with its two slots filled; what stands in the texts is never taken for a slot."""
-    texts = {"{context}": context, "{question}": question}
-    return re.sub(r"\{context\}|\{question\}", lambda slot: texts[slot[0]], template)
 
 
 def trimmed(text: str, start: int, end: int) -> Place:
