@@ -270,7 +270,8 @@ class ModelManager:
         )
         parts = parts_of(model, named(found.key.precision or ""))
         in_memory = sum(part.bytes for part in parts if DISK not in part.device)
-        caches = (plan.available_bytes - in_memory) // plan.kv_cache_bytes_per_stream
+        # One context's room is left for the beginnings that many requests share.
+        caches = (plan.available_bytes - in_memory) // plan.kv_cache_bytes_per_stream - 1
         shown = LoadedModel(
             spec=spec,
             parameters=sum(part.parameters for part in parts),
