@@ -1,5 +1,6 @@
 """The Benchmark and Runs tabs in a real browser: run, leave, come back, stop, compare, read examples, take home."""
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -160,6 +161,51 @@ def test_a_run_is_deleted_only_when_that_is_confirmed(tab: "playwright.Page", ru
     expect(tab.locator("#runs-message")).to_contain_text("1 run deleted")
     expect(tab.locator(".board[aria-label='Runs of boolq']")).to_have_count(0)
     assert not list(runs_folder.glob("boolq-*"))
+
+
+def test_a_run_that_is_gone_from_the_disk_is_ticked_no_more(tab: "playwright.Page", runs_folder: Path) -> None:
+    run = finished(runs_folder, asked("cb"))
+    open_tab(tab, "Runs")
+    tab.locator(".board[aria-label='Runs of cb'] input").check()
+    expect(tab.locator("#runs-show")).to_be_enabled()
+    shutil.rmtree(run.folder)
+    tab.locator("#runs-show").click()
+    expect(tab.locator("#runs-message")).to_contain_text("no run")
+    open_tab(tab, "Benchmark")
+    open_tab(tab, "Runs")
+    expect(tab.locator("#runs-show")).to_be_disabled()
+
+
+def test_numbers_that_can_not_be_are_told_in_words(form: "playwright.Page") -> None:
+    tick(form, "copa")
+    form.locator("#bench-shots input").fill("-1")
+    form.locator("#bench-run").click()
+    expect(form.locator("#bench-message")).to_contain_text("Worked examples must be a whole number from 0 to 100")
+    expect(form.locator(".toast-body")).to_have_count(0)
+
+
+def test_a_page_of_examples_that_is_not_there_becomes_the_last(tab: "playwright.Page") -> None:
+    open_tab(tab, "Runs")
+    tab.locator(".board[aria-label='Runs of hellaswag'] button", has_text="Open").first.click()
+    tab.locator("#example-page input").fill("999")
+    tab.locator("#example-page input").press("Enter")
+    expect(tab.locator("#example-page input")).to_have_value("1")
+    expect(tab.locator(".toast-body")).to_have_count(0)
+
+
+def test_the_board_is_ordered_and_plotted_by_the_figure_that_is_picked(tab: "playwright.Page") -> None:
+    open_tab(tab, "Runs")
+    tab.locator(".board[aria-label='Runs of hellaswag'] button", has_text="Open").first.click()
+    tab.get_by_label("Ordered and plotted by").click()
+    tab.get_by_role("option", name="brier_score").click()
+    expect(tab.locator(".board .intervals figcaption")).to_contain_text("brier_score")
+    tab.locator(".board button", has_text="Open").last.click()
+    expect(tab.locator(".board .intervals figcaption")).to_contain_text("brier_score")
+
+
+def test_an_address_whose_runs_are_gone_says_where_they_are(tab: "playwright.Page", url: str) -> None:
+    tab.goto(f"{url}?batch=0123abcd")
+    expect(tab.locator("#bench-message")).to_contain_text("Resume goes on with those that had not ended")
 
 
 def test_an_own_file_with_another_shape_is_told(form: "playwright.Page", tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def test_an_empty_desk_says_what_to_do() -> None:
 
 def test_a_running_line_tells_how_far_it_is_and_what_it_comes_to_so_far() -> None:
     shown = desk_markup([line()])
-    assert "50 of 100, about 10.0 s left" in shown and "50.0 ± 5.0 %" in shown and 'data-do="stop"' in shown
+    assert "50 of 100, about 10 s left" in shown and "50.0 ± 5.0 %" in shown and 'data-do="stop"' in shown
 
 
 @pytest.mark.parametrize("state, words", [
@@ -40,6 +40,11 @@ def test_every_state_has_its_words(state: str, words: str) -> None:
 def test_a_line_that_is_done_can_be_opened(tmp_path: Path) -> None:
     run = finished(tmp_path, asked())
     assert f'data-do="open" data-name="{run.name}"' in desk_markup([line("done", run=run)])
+
+
+def test_a_run_that_was_done_before_says_so() -> None:
+    before = replace(HALF, note="This run was done before")
+    assert "This run was done before" in desk_markup([line("done", before)])
 
 
 def test_what_runs_stands_first_and_what_ended_last() -> None:
@@ -62,6 +67,11 @@ def test_the_table_has_a_column_for_each_model_and_a_row_for_each_figure() -> No
     shown = table_markup([line(), other])
     assert shown.count('<th scope="col">') == 4 and "demo · int8" in shown
     assert shown.count("<tr>") == 1 + len(all_tasks()["piqa"].method.metrics)
+
+
+def test_figures_of_runs_under_way_come_with_a_warning(tmp_path: Path) -> None:
+    assert "longest examples come first" in table_markup([line()])
+    assert "longest examples" not in table_markup([line("done", run=finished(tmp_path, asked()))])
 
 
 def test_a_table_without_figures_is_empty() -> None:

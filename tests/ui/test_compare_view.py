@@ -24,7 +24,7 @@ def test_every_metric_is_compared_with_the_first_run(runs: list[Run]) -> None:
 
 def test_the_page_shows_differences_tests_flips_agreement_and_cost(runs: list[Run]) -> None:
     shown = compared_markup(compared(runs))
-    for words in ("A less the other", "exact McNemar", "paired bootstrap", "Flips", "Same answer", "Cost", "A and C"):
+    for words in ("A minus the other", "exact McNemar", "paired bootstrap", "Flips", "Same answer", "Cost", "A and C"):
         assert words in shown
     assert 'class="zero"' in shown
 

@@ -55,6 +55,11 @@ def test_failed_and_truncated_examples_of_either_run_are_found() -> None:
     assert sought_examples(pairs, Sought("truncated")) == pairs[1:2]
 
 
+def test_an_example_with_worked_examples_of_its_own_shows_them() -> None:
+    shown = page_markup([(one(1, prefix="Mine\n\n"), None), (one(1, "y"), None)], 1, Sought(), "The run's\n\n")
+    assert shown.count("Mine") == 1 and shown.count("The run&#x27;s") == 1
+
+
 def test_a_search_reads_prompts_answers_and_choices() -> None:
     pairs: list[Pair] = [(one(1, "apple"), None), (one(0, "b", detail={"choices": [{"text": "Pear"}]}), None)]
     assert sought_examples(pairs, Sought(text="APPLE ")) == pairs[:1]

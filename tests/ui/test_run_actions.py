@@ -19,6 +19,13 @@ def test_only_a_runs_very_name_finds_it(tmp_path: Path, name: str) -> None:
         found_runs(bench(tmp_path / "runs"), [name])
 
 
+def test_a_damaged_run_is_told_as_damaged(tmp_path: Path) -> None:
+    run = finished(tmp_path, asked())
+    (run.folder / "run.json").write_text("{", encoding="utf-8")
+    with pytest.raises(BadRequest, match="damaged"):
+        found_runs(bench(tmp_path), [run.name])
+
+
 def test_an_unfinished_run_is_finished_by_what_began_it(tmp_path: Path) -> None:
     evaluation = asked("copa", "int8", shots=1, limit=4)
     run = stopped(tmp_path, evaluation)

@@ -43,6 +43,22 @@ def test_the_best_run_stands_first(runs: list[Run]) -> None:
     assert shown.index(best.name) < shown.index(worst.name)
 
 
+def test_the_figure_that_is_asked_for_orders_the_runs_and_is_plotted(runs: list[Run]) -> None:
+    best, worst = sorted(runs[:2], key=lambda run: run.metrics["brier_score"].value)
+    shown = board_markup(runs, [], "piqa", "brier_score")
+    assert shown.index(best.name) < shown.index(worst.name) and "<figcaption>brier_score" in shown
+
+
+def test_a_task_without_that_figure_is_plotted_by_its_first(runs: list[Run]) -> None:
+    shown = board_markup(runs, [], "wikitext", "acc")
+    assert "<figcaption>word_perplexity" in shown
+
+
+def test_published_figures_are_plotted_once_beside_runs_of_their_metric(runs: list[Run]) -> None:
+    assert "GPT-J-6B, published" not in board_markup(runs, [], "piqa", "acc")
+    assert board_markup(runs, [], "piqa", "acc_norm").count(">GPT-J-6B, published<") == 1
+
+
 def test_ticked_runs_get_letters_in_the_order_they_were_ticked(runs: list[Run]) -> None:
     shown = board_markup(runs, [runs[1].name, runs[0].name], "piqa")
     assert shown.count(" checked") == 2 and '<i class="side a">A</i> demo · int8' in shown

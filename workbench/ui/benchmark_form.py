@@ -160,9 +160,10 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     Raises:
         BadRequest: anything else.
     """
+    given = "empty" if value is None else repr(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if not is_number or not low <= value <= high or value != int(value):
-        raise BadRequest(f"{name} must be a whole number from {low:,} to {high:,}; it is {value!r}.")
+        raise BadRequest(f"{name} must be a whole number from {low:,} to {high:,}; it is {given}.")
     return int(value)
 
 
@@ -185,12 +186,12 @@ def form_view(bench: Bench, groups: dict[str, gr.CheckboxGroup]) -> Form:
     )  # fmt: skip
     with gr.Row():
         limit = gr.Number(
-            _DEFAULT_EXAMPLES, label="Examples", precision=0, minimum=0, min_width=110, elem_id="bench-limit",
+            _DEFAULT_EXAMPLES, label="Examples", precision=0, min_width=110, elem_id="bench-limit",
             info="Of each task; 0: all.",
         )  # fmt: skip
-        shots = gr.Number(0, label="Worked examples", precision=0, minimum=0, min_width=110, elem_id="bench-shots",
+        shots = gr.Number(0, label="Worked examples", precision=0, min_width=110, elem_id="bench-shots",
                           info="Shown before each.")  # fmt: skip
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=110, info="Draws them.")
+        seed = gr.Number(0, label="Seed", precision=0, min_width=110, info="Draws them.")
     head = gr.Dropdown(
         method_choices({}), value="", label="Classification and passages are answered by", elem_id="bench-head"
     )

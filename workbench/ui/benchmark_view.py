@@ -6,11 +6,13 @@ from html import escape
 from typing import Any
 
 from workbench.evals.metrics.metric import Estimate
+from workbench.evals.runs.progress import Progress
 from workbench.evals.task import Task
 from workbench.evaluating import SAMPLES, Evaluation
 from workbench.ui.bench import spec_name
 from workbench.ui.bench_desk import ENDED, Line
 from workbench.ui.benchmark_form import METHODS
+from workbench.ui.metric_words import meanings_markup
 from workbench.ui.parts import chip, progress_bar, seconds_text
 from workbench.ui.run_words import NO_VALUE, estimate_text, shots_text
 
@@ -19,6 +21,10 @@ _STATES = {
     "failed": "failed",
 }  # fmt: skip
 _CELL_CHARACTERS = 400
+_LONGEST_FIRST = (
+    '<p class="keys">The longest examples come first, so the figures of a run that has not ended are not those of a '
+    "fair part of its rows.</p>"
+)
 EMPTY_DESK = (
     '<p class="empty">Nothing runs yet. Tick tasks, pick models, press <b>Run</b>. The runs go on when this page is '
     "closed; its address brings you back to them.</p>"
@@ -61,6 +67,7 @@ def task_markup(task: Task[Any] | None) -> str:
         f'<section class="task-card" aria-label="The task {escape(task.name)}"><div class="card-head">'
         f"<h3>{escape(task.name)}</h3>{chip(METHODS.get(task.method.name, task.method.name))}</div>"
         f'<p>{escape(task.about)}</p><dl class="card-facts">{cells}</dl>'
+        f"{meanings_markup(task.method.metrics)}"
         f"<details><summary>A made-up sample row, as a file has it</summary>{row_markup(task.samples[0])}</details>"
         "</section>"
     )
@@ -153,7 +160,9 @@ def _progress(line: Line) -> str:
     progress = line.progress
     if line.state == "failed":
         return f'<p class="desk-error" role="alert">{escape(line.error)}</p>'
-    if line.state in ("waiting", "done"):
+    if line.state == "done":
+        return _note(progress)
+    if line.state == "waiting":
         return ""
     if progress is None:
         return "" if line.state == "stopped" else progress_bar("Starting", None)
@@ -161,13 +170,22 @@ def _progress(line: Line) -> str:
         return progress_bar(progress.note or "Starting", None)
     words = f"{progress.done:,} of {progress.total:,}"
     if progress.seconds_left is not None and line.state == "running":
-        words += f", about {seconds_text(max(0.0, progress.seconds_left))} left"
+        words += f", about {_rounded(progress.seconds_left)} left"
     if line.state == "stopped":
         words += " done and kept; Resume goes on from there"
     if line.state == "stopping":
         words += "; stopping after the examples at hand"
-    note = f'<p class="keys">{escape(progress.note)}</p>' if progress.note else ""
-    return progress_bar(words, progress.done / progress.total) + note
+    return progress_bar(words, progress.done / progress.total) + _note(progress)
+
+
+def _note(progress: Progress | None) -> str:
+    """What the run says of itself: that it was done before, or goes on from where it stood."""
+    return f'<p class="keys">{escape(progress.note)}</p>' if progress is not None and progress.note else ""
+
+
+def _rounded(seconds: float) -> str:
+    """A guess of a duration, without digits that it does not know."""
+    return f"{max(1.0, seconds):.0f} s" if seconds < 120 else seconds_text(seconds)
 
 
 def _figures(line: Line) -> str:
@@ -201,8 +219,9 @@ def table_markup(lines: Sequence[Line]) -> str:
         by_task.setdefault(line.evaluation.task.name, {})[asked_words(line.evaluation)] = line
     head = "".join(f'<th scope="col">{escape(model)}</th>' for model in models)
     body = "".join(_task_rows(name, columns, models) for name, columns in by_task.items())
+    hint = _LONGEST_FIRST if any(line.state != "done" for line in shown) else ""
     return (
-        '<section class="so-far" aria-label="Figures so far"><h3>So far</h3><div class="scroller" tabindex="0" '
+        f'<section class="so-far" aria-label="Figures so far"><h3>So far</h3>{hint}<div class="scroller" tabindex="0" '
         f'role="group" aria-label="Figures so far"><table><thead><tr><th scope="col">Task</th><th scope="col">Figure'
         f"</th>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )

@@ -101,7 +101,7 @@ def _plots(found: Compared) -> str:
         ]
         unit = "percentage points" if share else "in the metric's unit"
         note = f"{unit}; the line is the paired 95 % interval; where it misses 0 the runs differ"
-        plots.append(interval_plot("A less the other", marks, share, zero=True, note=note))
+        plots.append(interval_plot("A minus the other", marks, share, zero=True, note=note))
     return f'<div class="metric-figures">{"".join(plots)}</div>'
 
 
@@ -121,7 +121,7 @@ def _tests(found: Compared) -> str:
     for metric in found.metrics:
         for letter, comparison in zip(letters(found.runs)[1:], found.comparisons[metric.name], strict=True):
             rows += _test(metric, letter, comparison)
-    names = ("Figure", "A", "Other", "A less the other", "95 % interval", "p", "Test", "n")
+    names = ("Figure", "A", "Other", "A minus the other", "95 % interval", "p", "Test", "n")
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     return (
         '<figure class="tests"><figcaption>Is it chance? <span>p: how often so large a difference would appear if the '
@@ -221,7 +221,7 @@ def _agreed(share: float | None, kappa: float | None, itself: bool) -> str:
     if itself or share is None:
         return "<td>–</td>"
     small = "" if kappa is None else f"<small>κ {signed_text(kappa, share=False)}</small>"
-    return f'<td style="--share:{100 * share:.0f}%" class="shaded">{100 * share:.0f} %{small}</td>'
+    return f'<td style="--share:{100 * share:.0f}%" class="shaded">{100 * share:.1f} %{small}</td>'
 
 
 def _cost(runs: Sequence[Run]) -> str:
@@ -232,7 +232,7 @@ def _cost(runs: Sequence[Run]) -> str:
         each = f"{1000 * cost.seconds / cost.examples:,.1f} ms" if cost.examples and cost.seconds else NO_VALUE
         rows += (
             f'<tr><th scope="row">{letter}</th><td>{seconds_text(cost.seconds)}</td><td>{each}</td>'
-            f"<td>{cost.tokens:,}</td><td>{bytes_text(cost.model_bytes)}</td></tr>"
+            f"<td>{f'{cost.tokens:,}' if cost.tokens else NO_VALUE}</td><td>{bytes_text(cost.model_bytes)}</td></tr>"
         )
     head = "".join(f'<th scope="col">{name}</th>' for name in ("", "Time", "An example", "Tokens", "Weights"))
     return (

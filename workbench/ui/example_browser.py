@@ -113,10 +113,10 @@ def page_markup(pairs: Sequence[Pair], page: int, sought: Sought, prefix: str = 
 
     Args:
         page: from 1.
-        prefix: the worked examples before every prompt.
+        prefix: the worked examples before every prompt that has none of its own.
     """
     if not pairs:
-        return '<p class="empty">No example fits. Choose another filter, or search for something else.</p>'
+        return '<p class="empty">There is no such example. Choose another filter, or search for something else.</p>'
     first = (min(max(1, page), pages(len(pairs))) - 1) * PAGE_EXAMPLES
     shown = pairs[first : first + PAGE_EXAMPLES]
     items = "".join(_example(pair, sought, prefix) for pair in shown)
@@ -134,5 +134,6 @@ def _example(pair: Pair, sought: Sought, prefix: str) -> str:
     )
     return (
         f'<article class="example" aria-label="Example {escape(a.id)}"><header><h4>{escape(a.id)}</h4>'
-        f"<span>{verdicts}</span></header>{prompt_markup(a.prompt, prefix)}{answers_markup(sides)}</article>"
+        f"<span>{verdicts}</span></header>"
+        f"{prompt_markup(a.prompt, prefix if a.prefix is None else a.prefix)}{answers_markup(sides)}</article>"
     )

@@ -200,7 +200,8 @@ def _choice(sides: Sequence[tuple[str, Prediction]], place: int, measures: Seque
         bars = "".join(_bar(letter, prediction, place, name) for letter, prediction in sides)
         cells += f"<td>{bars}</td>"
     mark = '<span class="gold-mark">right answer</span>' if gold else ""
-    return f'<tr class="{"gold" if gold else ""}"><th scope="row">{escape(text)}{mark}</th>{cells}</tr>'
+    shown = f'<div class="choice-text">{escape(text)}</div>{mark}'
+    return f'<tr class="{"gold" if gold else ""}"><th scope="row">{shown}</th>{cells}</tr>'
 
 
 def _bar(letter: str, prediction: Prediction, place: int, measure: str) -> str:

@@ -13,11 +13,14 @@ CHANCE = "chance"
 
 
 def nearest_references(task: Task[Any] | None) -> list[Reference]:
-    """Those that stand among the runs: of the first model that is named, and of chance."""
+    """Those that stand among the runs: of the first model that is named, and of chance; of each metric the first."""
     if task is None or not task.references:
         return []
-    shown = (task.references[0].model, CHANCE)
-    return [reference for reference in task.references if reference.model in shown]
+    shown, found = (task.references[0].model, CHANCE), dict[tuple[str, str], Reference]()
+    for reference in task.references:
+        if reference.model in shown:
+            found.setdefault((reference.model, reference.metric), reference)
+    return list(found.values())
 
 
 def published_rows(task: Task[Any] | None, metrics: Sequence[Metric]) -> str:

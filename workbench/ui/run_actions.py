@@ -15,12 +15,13 @@ def found_runs(bench: Bench, names: Sequence[str]) -> list[Run]:
     """The runs of these names, in their order; a name is never a path.
 
     Raises:
-        BadRequest: one is not there any more.
+        BadRequest: one is not there any more, or is damaged.
     """
     there = {run.name: run for run in bench.runs.runs()}
     for name in names:
         if name not in there:
-            raise BadRequest(f"There is no run {name[:80]!r} here any more.")
+            gone = f"There is no run {name[:80]!r} here any more."
+            raise BadRequest(bench.runs.damaged().get(name, gone))
     return [there[name] for name in names]
 
 

@@ -63,11 +63,11 @@ class Examples:
         if kind not in [key for _, key in choices]:
             kind, sought = "all", Sought("all", text, sought.metric)
         found = sought_examples(pairs, sought)
-        at = min(max(1, int(page or 1)), pages(len(found)))
+        at = int(min(max(1, page or 1), pages(len(found))))
         prefix = str(runs[0].record["shots"].get("prefix") or "")
         return {
             self.kind: gr.Radio(choices, value=kind),
-            self.page: gr.Number(value=at, maximum=pages(len(found)), label=f"Page, of {pages(len(found)):,}"),
+            self.page: gr.Number(value=at, label=f"Page, of {pages(len(found)):,}"),
             self.before: gr.Button(interactive=at > 1),
             self.after: gr.Button(interactive=at < pages(len(found))),
             self.shown: page_markup(found, at, sought, prefix),
@@ -84,8 +84,8 @@ def examples_view() -> Examples:
             text = gr.Textbox(label="Search", placeholder="in prompts, choices and answers, then Enter", min_width=200,
                               elem_id="example-search", scale=4)  # fmt: skip
             other = gr.Dropdown([], label="B is", visible=False, min_width=90, scale=1)
-            page = gr.Number(1, label="Page", precision=0, minimum=1, min_width=90, scale=1, elem_id="example-page")
-        shown = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="examples")
+            page = gr.Number(1, label="Page", precision=0, min_width=90, scale=1, elem_id="example-page")
+        shown = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="run-example-list")
         with gr.Row(elem_classes="actions"):
             before = gr.Button("Earlier", elem_id="example-before")
             after = gr.Button("Later", elem_id="example-after")

@@ -74,7 +74,8 @@ def _grid(axis: Sequence[float], height: int, share: bool, zero: bool) -> str:
         kind = "zero" if zero and abs(tick) < 1e-12 else "grid"
         shown = f"{100 * tick:.4g}" if share else f"{tick:,.6g}"
         parts.append(f'<line class="{kind}" x1="{x}" x2="{x}" y1="{TOP}" y2="{height - BOTTOM}"/>')
-        parts.append(f'<text x="{x}" y="{height - 14}" text-anchor="middle">{shown.replace("-", "−")}</text>')
+        anchor = {axis[0]: "start", axis[-1]: "end"}.get(tick, "middle")  # no label stands beyond the drawing
+        parts.append(f'<text x="{x}" y="{height - 14}" text-anchor="{anchor}">{shown.replace("-", "−")}</text>')
     return "".join(parts)
 
 

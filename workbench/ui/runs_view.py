@@ -11,6 +11,7 @@ from workbench.evals.metrics.statistics import mean
 from workbench.evals.runs.run import Run
 from workbench.evals.task import Task
 from workbench.evaluating import all_tasks
+from workbench.ui.metric_words import meanings_markup
 from workbench.ui.parts import bytes_text, chip, seconds_text
 from workbench.ui.published_view import CHANCE, nearest_references, published_notes, published_rows
 from workbench.ui.run_plots import Mark, interval_plot
@@ -68,12 +69,13 @@ def when_text(began: str) -> str:
         return NO_VALUE
 
 
-def board_markup(runs: Sequence[Run], picked: Sequence[str], only: str = "") -> str:
+def board_markup(runs: Sequence[Run], picked: Sequence[str], only: str = "", figure: str = "") -> str:
     """A table and a plot for each task.
 
     Args:
         picked: the folders' names of the runs that are ticked, in the order they were.
         only: a task's name; empty: all.
+        figure: the name of the metric that orders and is plotted; where a task lacks it, its first one is.
     """
     by_task: dict[str, list[Run]] = {}
     for run in runs:
@@ -82,27 +84,29 @@ def board_markup(runs: Sequence[Run], picked: Sequence[str], only: str = "") -> 
     if not by_task:
         return EMPTY
     plotted = len(by_task) <= _MOST_TASKS_PLOTTED
-    return "".join(_task(name, found, picked, plotted) for name, found in sorted(by_task.items()))
+    return "".join(_task(name, found, picked, plotted, figure) for name, found in sorted(by_task.items()))
 
 
-def _task(name: str, runs: Sequence[Run], picked: Sequence[str], plotted: bool) -> str:
+def _task(name: str, runs: Sequence[Run], picked: Sequence[str], plotted: bool, figure: str) -> str:
     task, metrics = all_tasks().get(name), run_metrics(runs[0])
-    ordered = sorted(runs, key=lambda run: _place(run, metrics))
+    headline = next((metric for metric in metrics if metric.name == figure), metrics[0] if metrics else None)
+    ordered = sorted(runs, key=lambda run: _place(run, headline))
     about = f"<p>{escape(task.about)}</p>" if task is not None else ""
-    plot = _plot(ordered, metrics, task, picked) if plotted else ""
+    plot = _plot(ordered, headline, task, picked) if plotted and headline else ""
     kind = chip(f"{len(runs)} run{'' if len(runs) == 1 else 's'}")
     return (
         f'<section class="board" aria-label="Runs of {escape(name)}"><div class="card-head"><h3>{escape(name)}</h3>'
-        f"{kind}</div>{about}{_table(ordered, metrics, task, picked)}{plot}{published_notes(task, metrics)}</section>"
+        f"{kind}</div>{about}{_table(ordered, metrics, task, picked)}{plot}{meanings_markup(metrics)}"
+        f"{published_notes(task, metrics)}</section>"
     )
 
 
-def _place(run: Run, metrics: Sequence[Metric]) -> tuple[bool, float]:
+def _place(run: Run, metric: Metric | None) -> tuple[bool, float]:
     """Finished runs first, the best in front."""
-    found = run.metrics.get(metrics[0].name) if metrics else None
-    if found is None:
+    found = run.metrics.get(metric.name) if metric is not None else None
+    if found is None or metric is None:
         return True, 0.0
-    return False, -found.value if metrics[0].higher_is_better else found.value
+    return False, -found.value if metric.higher_is_better else found.value
 
 
 def _table(runs: Sequence[Run], metrics: Sequence[Metric], task: Task[Any] | None, picked: Sequence[str]) -> str:
@@ -134,9 +138,15 @@ def _row(run: Run, metrics: Sequence[Metric], picked: Sequence[str]) -> str:
         f'<tr class="{"picked" if ticked else ""}"><td><input type="checkbox" data-run="{escape(name)}"{ticked} '
         f'aria-label="Compare {title}"></td><th scope="row">{letter}{escape(model_text(run.record["model"]))}'
         f"<small>{escape(settings_text(run))} {state}</small></th>{values}<td>{run.n:,}{_flaws(run)}</td>"
-        f"<td>{seconds_text(cost.seconds) if cost.sittings else NO_VALUE}</td><td>{when_text(cost.began)}</td>"
+        f"<td>{seconds_text(cost.seconds) if cost.sittings else NO_VALUE}</td>"
+        f"<td>{_when(cost.began)}</td>"
         f'<td class="keys-cell">{_key("open", name, "Open", title)}{again}</td></tr>'
     )
+
+
+def _when(began: str) -> str:
+    day, _, time = when_text(began).partition(", ")
+    return f"{day}<small>{time}</small>"
 
 
 def _flaws(run: Run) -> str:
@@ -166,11 +176,8 @@ def _value(estimate: Estimate | None, metric: Metric) -> str:
     return f"<b>{number}</b>" + (f"<small>± {error}</small>" if error else "")
 
 
-def _plot(runs: Sequence[Run], metrics: Sequence[Metric], task: Task[Any] | None, picked: Sequence[str]) -> str:
-    """The headline's values and intervals, the published ones among them."""
-    if not metrics:
-        return ""
-    metric = metrics[0]
+def _plot(runs: Sequence[Run], metric: Metric, task: Task[Any] | None, picked: Sequence[str]) -> str:
+    """A metric's values and intervals, the published ones among them."""
     marks = [_mark(run, metric, run.metrics[metric.name], picked) for run in runs if metric.name in run.metrics]
     marks = marks[:_MOST_PLOTTED]
     if not marks:
@@ -212,7 +219,7 @@ def opened_markup(run: Run) -> str:
         "Failed": f"{run.errors:,}",
         "Truncated": f"{run.truncated:,}",
         "Time": seconds_text(cost.seconds),
-        "Tokens": f"{cost.tokens:,}",
+        "Tokens": f"{cost.tokens:,}" if cost.tokens else NO_VALUE,
         "Weights": bytes_text(cost.model_bytes),
         "Begun (UTC)": when_text(cost.began),
     }

@@ -14,7 +14,7 @@ from workbench.ui.benchmark_form import FILE, Form, files_of, form_view, head_ch
 from workbench.ui.benchmark_view import DESK_JS, EMPTY_DESK, desk_markup, table_markup, task_markup
 from workbench.ui.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.kept_upload import kept_upload
-from workbench.ui.parts import told
+from workbench.ui.parts import notice, told
 from workbench.ui.ready import made_ready
 from workbench.ui.try_task import tried_markup
 
@@ -25,6 +25,12 @@ BUSY_SECONDS, IDLE_SECONDS = 1.0, 5.0
 _KEYS = (
     "<p class='keys'>The runs belong to the server, not to this page: close it, and come back by its address. "
     "The same run asked for again goes on where it stopped.</p>"
+)
+_GONE = notice(
+    "plain",
+    "The runs of this address are not on the desk any more",
+    "They were cleared, or the server was started anew. What was done of them stands on the Runs tab, where Resume "
+    "goes on with those that had not ended; any that had not begun must be asked for again.",
 )
 _AT_ADDRESS = """
 (batch) => {
@@ -143,9 +149,12 @@ def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None
         batch = str(request.query_params.get("batch", ""))
         if not batch:
             return {view.batch: ""}
-        return {page.tabs: gr.Tabs(selected=TAB.name), view.batch: batch} | stands(bench, view, batch)
+        gone = "" if any(line.batch == batch for line in desk.lines()) else _GONE
+        return {page.tabs: gr.Tabs(selected=TAB.name), view.batch: batch, view.message: gone} | stands(
+            bench, view, batch
+        )
 
-    page.blocks.load(arrived, None, [page.tabs, view.batch, *shown], **quiet)
+    page.blocks.load(arrived, None, [page.tabs, view.batch, view.message, *shown], **quiet)
 
 
 def _lists(bench: Bench, form: Form, models: list[str], head: str) -> Updates:

@@ -20,6 +20,8 @@ from workbench.ui.runs_view import BOARD_JS, board_markup, opened_markup
 Updates = dict[Any, Any]
 
 ALL_TASKS = ""
+FIRST_FIGURE = ""
+_FIRST = ("A task's first figure", FIRST_FIGURE)
 _OWN_PRECISION = ""
 _MOST_OPENED = 6
 _AT_ADDRESS = """
@@ -39,6 +41,8 @@ class View:
     """The components of the tab."""
 
     task: gr.Dropdown
+    figure: gr.Dropdown
+    """What orders the board and is plotted."""
     board: gr.HTML
     picked: gr.State
     """The folders' names of the runs that are ticked, in the order they were."""
@@ -70,6 +74,7 @@ class View:
         """Everything that opening runs changes."""
         shown = [
             self.task,
+            self.figure,
             self.board,
             *self.chosen(),
             self.message,
@@ -83,7 +88,12 @@ class View:
 
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
-    task = gr.Dropdown([("All tasks", ALL_TASKS)], value=ALL_TASKS, label="Task", elem_id="runs-task")
+    with gr.Row():
+        task = gr.Dropdown(
+            [("All tasks", ALL_TASKS)], value=ALL_TASKS, label="Task", min_width=240, elem_id="runs-task"
+        )
+        figure = gr.Dropdown([_FIRST], value=FIRST_FIGURE, label="Ordered and plotted by", min_width=240,
+                             elem_id="runs-figure")  # fmt: skip
     with gr.Row(elem_classes="actions runs-keys"):
         show = gr.Button("Compare", variant="primary", interactive=False, elem_id="runs-show", scale=3)
         delete = gr.Button("Delete", interactive=False, elem_id="runs-delete", scale=1)
@@ -102,7 +112,7 @@ def build(page: Page, container: gr.Tab) -> None:
         with gr.Accordion("Protocol: everything the numbers depend on", open=False, elem_id="runs-protocol"):
             protocol = gr.HTML("", js_on_load=None, apply_default_css=False)
     view = View(
-        task, board, gr.State([]), show, delete, sure, yes, no, message, gr.State([], time_to_live=3600),
+        task, figure, board, gr.State([]), show, delete, sure, yes, no, message, gr.State([], time_to_live=3600),
         gr.Textbox("", visible=False), details, side, examples, *again, make_files, files, protocol,
     )  # fmt: skip
     _connect_board(page, container, view)
@@ -126,27 +136,30 @@ def _connect_board(page: Page, container: gr.Tab, view: View) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench = page.bench
 
-    def fresh(task: str, picked: list[str]) -> Updates:
-        return _board(bench, view, task, picked)
+    def fresh(task: str, figure: str, picked: list[str]) -> Updates:
+        there = {run.name for run in bench.runs.runs()}
+        kept = [name for name in picked if name in there]
+        # What is still there stays as it is: a tick that comes while this is under way must not be taken back.
+        return _board(bench, view, task, figure, kept) | (_chosen(view, kept) if kept != picked else {})
 
-    listed = [view.task, view.picked]
-    for shown_anew in (container.select, view.task.input):
-        shown_anew(fresh, listed, [view.task, view.board], **quiet)
+    listed = [view.task, view.figure, view.picked]
+    for shown_anew in (container.select, view.task.input, view.figure.input):
+        shown_anew(fresh, listed, [view.task, view.figure, view.board, *view.chosen()], **quiet)
 
-    def pressed(picked: list[str], event: gr.EventData) -> Iterator[Updates]:
-        yield from told(_pressed(page, view, picked, str(event.name)), view.message)
+    def pressed(figure: str, picked: list[str], event: gr.EventData) -> Iterator[Updates]:
+        yield from told(_pressed(page, view, figure, picked, str(event.name)), view.message)
 
-    view.board.press(pressed, view.picked, view.results(), **quiet)
+    view.board.press(pressed, listed[1:], view.results(), **quiet)
 
-    def show(picked: list[str]) -> Iterator[Updates]:
-        yield from told(_opened(bench, view, picked), view.message, "The runs can't be shown side by side")
+    def show(figure: str, picked: list[str]) -> Iterator[Updates]:
+        yield from told(_opened(bench, view, figure, picked), view.message, "The runs can't be shown side by side")
 
-    view.show.click(show, view.picked, view.results(), **quiet | {"show_progress": "minimal"})
+    view.show.click(show, listed[1:], view.results(), **quiet | {"show_progress": "minimal"})
     view.delete.click(lambda: {view.sure: gr.Row(visible=True)}, None, [view.sure], **quiet)
     view.no.click(lambda: {view.sure: gr.Row(visible=False)}, None, [view.sure], **quiet)
 
-    def delete(task: str, picked: list[str]) -> Iterator[Updates]:
-        yield from told(_deleted(bench, view, task, picked), view.message, "Not deleted")
+    def delete(task: str, figure: str, picked: list[str]) -> Iterator[Updates]:
+        yield from told(_deleted(bench, view, task, figure, picked), view.message, "Not deleted")
 
     view.yes.click(delete, listed, view.results(), **quiet)
 
@@ -168,15 +181,16 @@ def _connect_details(page: Page, view: View) -> None:
 
     view.make_files.click(files, view.opened, [view.files, view.message], **quiet | {"show_progress": "minimal"})
 
-    def asked_for(name: str) -> Iterator[Updates]:
+    def asked_for(name: str, figure: str = FIRST_FIGURE) -> Iterator[Updates]:
         if not name:  # it was opened, and its name taken away again
             yield {view.message: gr.skip()}
             return
-        yield {page.tabs: gr.Tabs(selected=TAB.name), page.opened: ""}
-        yield from told(_opened(bench, view, name.split(",")), view.message)
+        # All at once: the tab, once it is shown, asks for its board by the task that stands there then.
+        for step in told(_opened(bench, view, figure, name.split(",")), view.message):
+            yield {page.tabs: gr.Tabs(selected=TAB.name), page.opened: ""} | step
 
     outputs = [page.tabs, page.opened, *view.results()]
-    page.opened.change(asked_for, page.opened, outputs, **quiet)
+    page.opened.change(asked_for, [page.opened, view.figure], outputs, **quiet)
 
     def arrived(request: gr.Request) -> Iterator[Updates]:
         yield from asked_for(str(request.query_params.get("run", "")))
@@ -184,16 +198,19 @@ def _connect_details(page: Page, view: View) -> None:
     page.blocks.load(arrived, None, outputs, **quiet)
 
 
-def _board(bench: Bench, view: View, task: str, picked: list[str]) -> Updates:
+def _board(bench: Bench, view: View, task: str, figure: str, picked: list[str]) -> Updates:
     """The leaderboard as it stands, with what can't be read told below it."""
     runs = bench.runs.runs()
     tasks = sorted({run.task for run in runs})
     task = task if task in tasks else ALL_TASKS
+    figures = list(dict.fromkeys(name for run in runs if task in (ALL_TASKS, run.task) for name in run.metrics))
+    figure = figure if figure in figures else FIRST_FIGURE
     broken = bench.runs.damaged()
     lost = "".join(notice("bad", f"{name} can't be read", why) for name, why in broken.items())
     return {
         view.task: gr.Dropdown([("All tasks", ALL_TASKS), *((name, name) for name in tasks)], value=task),
-        view.board: board_markup(runs, picked, task) + lost,
+        view.figure: gr.Dropdown([_FIRST, *((name, name) for name in figures)], value=figure),
+        view.board: board_markup(runs, picked, task, figure) + lost,
     }
 
 
@@ -208,20 +225,20 @@ def _chosen(view: View, picked: list[str]) -> Updates:
     }
 
 
-def _pressed(page: Page, view: View, picked: list[str], pressed: str) -> Iterator[Updates]:
+def _pressed(page: Page, view: View, figure: str, picked: list[str], pressed: str) -> Iterator[Updates]:
     """A tick or a button of the board."""
     what, _, name = pressed.partition(":")
     if what in ("pick", "drop"):
         kept = [one for one in picked if one != name]
         yield _chosen(view, [*kept, name] if what == "pick" else kept)
     elif what == "open":
-        yield from _opened(page.bench, view, [name])
+        yield from _opened(page.bench, view, figure, [name])
     elif what == "resume":
         page.bench.desk.put([what_finishes(page.bench, name)])
         yield {view.message: notice("good", "It goes on", "Follow it on the Benchmark tab.")}
 
 
-def _opened(bench: Bench, view: View, names: list[str]) -> Iterator[Updates]:
+def _opened(bench: Bench, view: View, figure: str, names: list[str]) -> Iterator[Updates]:
     """The runs below the board: one alone, or several side by side."""
     if not names:
         raise BadRequest("No run is ticked. Tick one, or two or more of the same task.")
@@ -233,7 +250,7 @@ def _opened(bench: Bench, view: View, names: list[str]) -> Iterator[Updates]:
     own = runs[0].record["model"]["checkpoint"]
     model = next((name for name in specs if name.startswith(own)), specs[0])
     yield {
-        **_board(bench, view, runs[0].task, names),
+        **_board(bench, view, runs[0].task, figure, names),
         **_chosen(view, names),
         view.message: "",
         view.opened: runs,
@@ -247,11 +264,11 @@ def _opened(bench: Bench, view: View, names: list[str]) -> Iterator[Updates]:
     }
 
 
-def _deleted(bench: Bench, view: View, task: str, picked: list[str]) -> Iterator[Updates]:
+def _deleted(bench: Bench, view: View, task: str, figure: str, picked: list[str]) -> Iterator[Updates]:
     """The page without the ticked runs."""
     delete_runs(bench, picked)
     yield {
-        **_board(bench, view, task, []),
+        **_board(bench, view, task, figure, []),
         **_chosen(view, []),
         view.message: notice("good", f"{len(picked)} run{'' if len(picked) == 1 else 's'} deleted"),
         view.opened: [],
