@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,9 @@ def test_a_reader_that_has_enough_causes_no_traceback(folder: str) -> None:
 def test_control_c_ends_with_status_1_and_a_word(tmp_path: Path) -> None:
     folder = str(write_checkpoint(tmp_path / "long", n_positions=20_000))  # it must be writing still when Ctrl-C comes
     command = [sys.executable, "-m", "workbench", *WRITE, "--max-new-tokens", "19000", "--model", folder]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    # Who starts the tests in the background makes them deaf to Ctrl-C, and all that they start.
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heed)
     assert process.stdout is not None
     process.stdout.read(1)
     process.send_signal(signal.SIGINT)

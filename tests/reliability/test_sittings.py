@@ -29,12 +29,19 @@ def _rows(count: int) -> list[dict[str, Any]]:
     return [{**samples[number % len(samples)], "number": number} for number in range(count)]
 
 
+def heed_the_key() -> None:
+    """For a child: who starts the tests in the background makes them deaf to Ctrl-C, and all that they start."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def test_a_key_that_stops_it_keeps_what_is_done_and_says_how_to_go_on(folder: str, tmp_path: Path) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(row) + "\n" for row in _rows(3000)))
     command = [sys.executable, "-m", "workbench", "evaluate", "--tasks", "winogrande", "--model", folder]
     command += ["--data", f"winogrande={file}", "--out", str(tmp_path / "out")]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    running = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, preexec_fn=heed_the_key
+    )
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in (tmp_path / "out").glob("*/predictions.jsonl")):
         assert running.poll() is None and time.monotonic() < deadline

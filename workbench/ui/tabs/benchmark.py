@@ -145,16 +145,19 @@ def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None
 
     view.desk.press(pressed, view.batch, [*shown, view.message, page.opened], **quiet)
 
-    def arrived(request: gr.Request) -> Updates:
-        batch = str(request.query_params.get("batch", ""))
-        if not batch:
-            return {view.batch: ""}
+    def asked_for(batch: str) -> Updates:
         gone = "" if any(line.batch == batch for line in desk.lines()) else _GONE
         return {page.tabs: gr.Tabs(selected=TAB.name), view.batch: batch, view.message: gone} | stands(
             bench, view, batch
         )
 
-    page.blocks.load(arrived, None, [page.tabs, view.batch, view.message, *shown], **quiet)
+    def arrived(request: gr.Request) -> str:
+        return str(request.query_params.get("batch", ""))
+
+    # By a text of its own: Gradio draws the tabs anew even where nothing changes, and what stood in them is gone.
+    asked = gr.Textbox("", visible=False)
+    asked.change(asked_for, asked, [page.tabs, view.batch, view.message, *shown], **quiet)
+    page.blocks.load(arrived, None, asked, **quiet)
 
 
 def _lists(bench: Bench, form: Form, models: list[str], head: str) -> Updates:

@@ -192,10 +192,11 @@ def _connect_details(page: Page, view: View) -> None:
     outputs = [page.tabs, page.opened, *view.results()]
     page.opened.change(asked_for, [page.opened, view.figure], outputs, **quiet)
 
-    def arrived(request: gr.Request) -> Iterator[Updates]:
-        yield from asked_for(str(request.query_params.get("run", "")))
+    def arrived(request: gr.Request) -> str:
+        return str(request.query_params.get("run", ""))
 
-    page.blocks.load(arrived, None, outputs, **quiet)
+    # Not the tabs themselves: Gradio draws them anew even where nothing changes, and what stood in them is gone.
+    page.blocks.load(arrived, None, page.opened, **quiet)
 
 
 def _board(bench: Bench, view: View, task: str, figure: str, picked: list[str]) -> Updates:
