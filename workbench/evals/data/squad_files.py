@@ -62,13 +62,16 @@ def question_in(row: Row) -> Question:
     """The question that a row of a data set holds, by the names and the ways to write that files have.
 
     Raises:
-        BadRequest: a field is missing or wrong; the message names the row.
+        BadRequest: a field is missing or wrong, or the right answer is not told; the message names the row.
     """
     answers = {name: row.parsed(name) for name in ("answers",) if name in row.values}
     try:
-        return _question({**row.values, **answers}, str(row.index))
+        question = _question({**row.values, **answers}, str(row.index))
     except BadRequest as error:
         raise BadRequest(f"{row.place or f'Row {row.index}'}: {error}.") from error
+    if question.is_impossible is None:
+        raise row.refused("answers", "does not tell the right answer; an empty list says that there is none")
+    return question
 
 
 def _entries(path: Path, limits: Limits) -> Iterator[tuple[str, Mapping[str, Any]]]:
