@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.evals.metrics.estimates import (
@@ -135,6 +135,9 @@ def test_an_accuracys_interval_is_wilsons(hits: int, n: int) -> None:
 
 
 @given(numbers=st.lists(st.floats(0, 1), min_size=2, max_size=30))
+@example(numbers=[0.0, 4.7e-156])
+@example(numbers=[0.0, 5e-324])
+@example(numbers=[1.0, 1.0 - 2**-53])
 def test_a_shares_interval_holds_it_and_stays_a_share(numbers: list[float]) -> None:
     found = estimate(ACCURACY, of("acc", numbers))
     assert found is not None

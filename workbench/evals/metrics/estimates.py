@@ -110,8 +110,9 @@ def _replicates(statistic: Statistic, sample: Values, resamples: int) -> Iterato
 
 
 def _wilson(share: float, stderr: float, n: int) -> tuple[float, float]:
-    size = share * (1 - share) / stderr**2 + 1 if stderr > 0 else float(n)
+    # Multiplied out: the square of a tiny error is nothing, and Python's power of a huge number an exception.
+    size = share / stderr * (1 - share) / stderr + 1 if stderr > 0 else float(n)
     squared = NORMAL_95**2
     middle = (share + squared / (2 * size)) / (1 + squared / size)
-    reach = NORMAL_95 / (1 + squared / size) * math.sqrt(share * (1 - share) / size + squared / (4 * size**2))
+    reach = NORMAL_95 / (1 + squared / size) * math.sqrt(share * (1 - share) / size + squared / (4 * size * size))
     return max(0.0, middle - reach), min(1.0, middle + reach)
