@@ -36,6 +36,7 @@ ROWS = {
     "workbench.engine": 3,
     "workbench.loading": 3,
     "workbench.gptj": 2,
+    "workbench.kernels": 2,
     "workbench.text": 2,
     "workbench.settings": 1,
     "workbench.terminal": 1,

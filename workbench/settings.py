@@ -63,6 +63,18 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     )
 
 
+def compiles_kernels(environment: Mapping[str, str]) -> bool:
+    """WORKBENCH_KERNELS: "compiled" (the default) or "torch", which never asks for a C compiler.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    value = environment.get("WORKBENCH_KERNELS", "").strip() or "compiled"
+    if value not in ("compiled", "torch"):
+        raise BadRequest(f'WORKBENCH_KERNELS is {value!r}; it must be "compiled" or "torch". Change or unset it.')
+    return value == "compiled"
+
+
 def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float | None:
     if name not in given:
         return None

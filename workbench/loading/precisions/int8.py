@@ -1,9 +1,11 @@
-"""LLM.int8 (Dettmers et al., 2022) through bitsandbytes: the blocks' matrices in 8 bits, one scale a row.
+"""LLM.int8 (Dettmers et al., 2022): the blocks' matrices in 8 bits, one scale a row.
 
-On CUDA and on CPU. Matrices are quantised a few rows at a time: the scales are row-wise, so the result is the same bit
+The layers, and the files, are bitsandbytes'; it computes on CUDA, and on a CPU where gradients are asked for. A CPU
+otherwise computes with kernels that read each weight once and keep each row apart from its neighbours. Matrices are quantised a few rows at a time: the scales are row-wise, so the result is the same bit
 for bit as of the whole, and the temporaries (five times the matrix at once, otherwise) stay small.
 """
 
+import functools
 import importlib
 import logging
 from typing import Any
@@ -12,7 +14,10 @@ import torch
 from torch import nn
 
 from workbench.errors import BadCheckpoint, MissingDependency
-from workbench.loading.checkpoint import Checkpoint, whole
+from workbench.kernels.compiled import kernels
+from workbench.kernels.int8 import int8_linear
+from workbench.loading.checkpoint import Checkpoint, TensorInfo, whole
+from workbench.loading.filling import fill, share_out
 from workbench.loading.precision import Precision, finite
 
 OUTLIER_THRESHOLD = 6.0
@@ -44,10 +49,10 @@ class Int8Matrices:
 
     def module(self, linear: nn.Linear, dtype: torch.dtype) -> nn.Module:
         """A Linear8bitLt on the meta device."""
-        bnb = _bitsandbytes()
+        kernels()  # compiled now, not while somebody waits for the first token
         # It warns on each forward of anything but float16 that it casts the inputs; that is how it is meant here.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
-        new: nn.Module = bnb.nn.Linear8bitLt(
+        new: nn.Module = _layer_class()(
             linear.in_features,
             linear.out_features,
             bias=linear.bias is not None,
@@ -66,18 +71,19 @@ class Int8Matrices:
 
     def quantise(self, module: nn.Module, checkpoint: Checkpoint, name: str, device: torch.device) -> nn.Parameter:
         """Row-wise absolute-maximum quantisation, on the device."""
-        bnb = _bitsandbytes()
         info = checkpoint.tensors[name]
         rows, columns = info.shape
         weights = torch.empty(rows, columns, dtype=torch.int8, device=device)
         scales = torch.empty(rows, dtype=torch.float32, device=device)
-        at = 0
-        for piece in checkpoint.pieces(name):
-            part = finite(piece, torch.float16, info).view(-1, columns).to(device)
-            quantised, row_scales, _ = bnb.functional.int8_vectorwise_quant(part)
-            weights[at : at + len(part)] = quantised
-            scales[at : at + len(part)] = row_scales
-            at += len(part)
+
+        def read(share: range) -> None:
+            at = share.start
+            for piece in checkpoint.pieces(name, share):
+                part = slice(at, at + piece.numel() // columns)
+                weights[part], scales[part] = _quantised(piece.view(-1, columns), info, device)
+                at = part.stop
+
+        share_out(info, read)
         return _parameter(weights, scales)
 
     def restore(self, module: nn.Module, checkpoint: Checkpoint, name: str, device: torch.device) -> nn.Parameter:
@@ -93,11 +99,47 @@ class Int8Matrices:
         if format_name in checkpoint.tensors and int(whole(checkpoint, format_name).max()) != 0:
             raise BadCheckpoint(info.file, f"{name!r} is in an old, device-bound layout; only row order is read")
         weights = torch.empty(info.shape, dtype=torch.int8, device=device)
-        flat, at = weights.view(-1), 0
-        for piece in checkpoint.pieces(name):
-            flat[at : at + piece.numel()] = piece
-            at += piece.numel()
+        fill(weights, checkpoint, name, lambda piece: piece)
         return _parameter(weights, finite(whole(checkpoint, scale_name), torch.float32, described).to(device))
+
+
+@functools.cache
+def _layer_class() -> type[nn.Module]:
+    class Int8Linear(_bitsandbytes().nn.Linear8bitLt):  # type: ignore[misc, name-defined]
+        """bitsandbytes' layer, with a forward pass of our own on a CPU."""
+
+        @property
+        def rows_alone(self) -> bool:
+            """Whether a row's bits depend on that row alone."""
+            return self.weight.device.type == "cpu" and kernels().library is not None
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            """As bitsandbytes' where gradients are asked for, or off the CPU."""
+            needs_gradient = torch.is_grad_enabled() and x.requires_grad
+            if self.weight.device.type != "cpu" or x.device.type != "cpu" or needs_gradient:
+                computed: torch.Tensor = super().forward(x)
+                return computed
+            # After a first pass of its own bitsandbytes keeps the scales in its state.
+            scales = self.state.SCB if self.weight.SCB is None else self.weight.SCB
+            return int8_linear(x, self.weight.data, scales, self.bias)
+
+    return Int8Linear
+
+
+def _quantised(rows: torch.Tensor, info: TensorInfo, device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
+    """Rows (R, C) of a float tensor -> (R, C) in int8 and each row's largest absolute value (R,), as in bitsandbytes.
+
+    On a CPU they are computed here, from the same operations in fewer passes.
+    """
+    if device.type != "cpu":
+        half = finite(rows, torch.float16, info).to(device)
+        quantised, largest, _ = _bitsandbytes().functional.int8_vectorwise_quant(half)
+        return quantised, largest
+    values = rows.float().half().float()  # by way of float32: bfloat16 to float16 at once takes three times as long
+    largest = torch.maximum(values.amax(1), -values.amin(1))
+    if not bool(torch.isfinite(largest).all()):
+        finite(rows, torch.float16, info)  # raises, and tells why
+    return values.mul_((127.0 / largest)[:, None]).round_().to(torch.int8), largest
 
 
 def _parameter(weights: torch.Tensor, scales: torch.Tensor) -> nn.Parameter:
