@@ -3,9 +3,10 @@
 python -m tests.performance.beside_lm_eval --scratch DIR [--tasks hellaswag hellaswag_5shot lambada] [--vocab demo]
 
 The rows are those of tests.tasks.shared_rows, the requests our tasks' own (character for character the harness'). Each
-measurement is a process of its own; the two sides take turns, and the best of the harness' batch sizes counts. Seconds
-are those from the requests to their answers: reading data, loading and metrics are in neither side. Log-likelihoods and
-predictions are compared. Where other programs use the cores too, the seconds of the cores tell more than the clock's.
+measurement is a process of its own, the harness' in an environment of its own; the two sides take turns, and the best
+of the harness' batch sizes counts. Seconds are those from the requests to their answers: reading data, loading and
+metrics are in neither side. Log-likelihoods and predictions are compared. Where other programs use the cores too, the
+seconds of the cores tell more than the clock's.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from typing import Any
 import torch
 
 from tasks import hellaswag, lambada_openai
+from tests.performance.peers.environment import LM_EVAL, python_of
 from tests.tasks.shared_rows import DATA, shared_rows
 from workbench.evals.asking import Answer, Request, ask
 from workbench.evals.data.rows import Row
@@ -150,7 +152,8 @@ def theirs(folder: Path, task: str, count: int, batch_size: int) -> dict[str, An
 def measured(side: str, options: argparse.Namespace, task: str, batch_size: int, count: int) -> dict[str, Any]:
     """One measurement in a process of its own."""
     out = options.scratch / "measured.json"
-    command = [sys.executable, "-m", "tests.performance.beside_lm_eval", "--scratch", options.scratch, "--side", side,
+    python = sys.executable if side == "ours" else python_of(LM_EVAL, options.scratch)
+    command = [python, "-m", "tests.performance.beside_lm_eval", "--scratch", options.scratch, "--side", side,
                "--tasks", task, "--batch-sizes", batch_size, "--docs", count]  # fmt: skip
     subprocess.run([*map(str, command)], check=True, cwd=ROOT, env={**os.environ, **TWO_CORES}, capture_output=True)
     found: dict[str, Any] = json.loads(out.read_text())

@@ -1,0 +1,1 @@
+"""Tests of the kernels: right, and each row for itself."""
