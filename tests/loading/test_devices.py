@@ -50,3 +50,11 @@ def test_a_single_device_is_told_from_many():
 def test_auto_and_disk_may_offload():
     assert may_offload("auto") and may_offload("disk") and may_offload({"a": "cpu", "b": "disk"})
     assert not any(map(may_offload, [None, "cpu", 0, torch.device("cpu"), {"": "cpu"}]))
+
+
+def test_a_containers_quota_of_cores_bounds_the_threads(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 8)
+    monkeypatch.setattr(devices, "cores_of_groups", lambda: [3, 16])
+    assert devices.cpu_threads() == 3
+    monkeypatch.setattr(devices, "cores_of_groups", list)
+    assert devices.cpu_threads() == 8

@@ -41,8 +41,13 @@ class Checkpoint(Protocol):
 
     tensors: Mapping[str, TensorInfo]
 
-    def pieces(self, name: str) -> Iterator[torch.Tensor]:
+    def pieces(self, name: str, rows: range | None = None, into: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
         """The tensor's values in order, flat, whole rows at a time; each piece is valid until the next one.
+
+        Args:
+            rows: which of its rows, without gaps; None is all. A number alone is one row. Threads may share a tensor.
+            into: memory for the whole tensor, flat, on the CPU and of its type; the pieces then are views of it, read
+                straight into their place.
 
         Raises:
             BadCheckpoint: the file ends early or can't be read.
@@ -92,10 +97,8 @@ def whole(checkpoint: Checkpoint, name: str) -> torch.Tensor:
     """One whole tensor, fresh, on the CPU; for small ones."""
     info = checkpoint.tensors[name]
     out = torch.empty(info.shape, dtype=info.dtype)
-    flat, at = out.view(-1), 0
-    for piece in checkpoint.pieces(name):
-        flat[at : at + piece.numel()] = piece
-        at += piece.numel()
+    for _ in checkpoint.pieces(name, into=out.view(-1)):
+        pass
     return out
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 
 from workbench.errors import BadRequest
+from workbench.loading.control_groups import cores_of_groups
 from workbench.loading.memory import available_memory_bytes, default_device
 
 Device = int | str | torch.device
@@ -78,6 +79,11 @@ def device_named(device: Device) -> torch.device | str:
             f"device_map asks for {found}, and this machine has {count} CUDA devices. Choose cpu or auto instead."
         )
     return torch.device("cuda", found.index or 0) if found.type == "cuda" else torch.device("cpu")
+
+
+def cpu_threads() -> int:
+    """How many threads PyTorch uses here, no more than a container's quota: beyond it all of them would be paused."""
+    return min([torch.get_num_threads(), *cores_of_groups()])
 
 
 def give_back_memory() -> None:

@@ -60,20 +60,23 @@ class SafetensorsCheckpoint:
         else:
             self.tensors, self._extents = read_header(path)
 
-    def pieces(self, name: str) -> Iterator[torch.Tensor]:
+    def pieces(self, name: str, rows: range | None = None, into: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
         """The tensor's values in order, flat, whole rows at a time; each piece is valid until the next one."""
         info, extent = self.tensors[name], self._extents[name]
         if info.bytes == 0:
             return
-        rows = info.shape[0] if info.shape else 1
-        row_bytes = info.bytes // rows
-        step = rows_a_piece(info.shape, info.dtype.itemsize)
-        buffer = torch.empty(min(step, rows) * row_bytes, dtype=torch.uint8)
+        count = info.shape[0] if info.shape else 1
+        rows = range(count) if rows is None else rows
+        row_bytes, step = info.bytes // count, rows_a_piece(info.shape, info.dtype.itemsize)
+        whole = None if into is None else into.view(torch.uint8)
+        buffer = torch.empty(min(step, len(rows)) * row_bytes if whole is None else 0, dtype=torch.uint8)
         try:
             with extent.path.open("rb", buffering=0) as file:
-                file.seek(extent.begin)
-                for start in range(0, rows, step):
-                    part = buffer[: (min(rows, start + step) - start) * row_bytes]
+                file.seek(extent.begin + rows.start * row_bytes)
+                for start in range(rows.start, rows.stop, step):
+                    stop = min(rows.stop, start + step)
+                    end = (stop - start) * row_bytes
+                    part = buffer[:end] if whole is None else whole[start * row_bytes :][:end]
                     _fill(file, part, info)
                     yield part.view(info.dtype)
         except OSError as error:

@@ -57,15 +57,22 @@ class TorchCheckpoint:
             for name, value in self._values.items()
         }
 
-    def pieces(self, name: str) -> Iterator[torch.Tensor]:
+    def pieces(self, name: str, rows: range | None = None, into: torch.Tensor | None = None) -> Iterator[torch.Tensor]:
         """The tensor's values in order, flat, whole rows at a time; each piece is valid until the next one."""
         value = self._values[name]
         if not value.dim():
             value = value[None]
+        if not value.numel():
+            return
+        rows = range(len(value)) if rows is None else rows
         step = rows_a_piece(tuple(value.shape), value.itemsize)
-        for start in range(0, len(value) if value.numel() else 0, step):
-            part = value[start : start + step]
-            yield part.reshape(-1)
+        width = value.numel() // len(value)
+        for start in range(rows.start, rows.stop, step):
+            part = value[start : min(rows.stop, start + step)]
+            piece = part.reshape(-1)
+            if into is not None:
+                piece = into[start * width : start * width + part.numel()].copy_(piece)
+            yield piece
             self._give_back(part)
 
     def _open(self, path: Path) -> dict[str, torch.Tensor]:
