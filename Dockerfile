@@ -1,6 +1,9 @@
 # GPT-J Workbench for a Docker Space or any server:  docker build -t workbench . && docker run -p 7860:7860 workbench
 FROM python:3.12-slim
 
+# For the kernels of 8- and 4-bit layers, which are compiled at their first use; without a compiler PyTorch computes.
+RUN apt-get update && apt-get install -y --no-install-recommends gcc libc6-dev && rm -rf /var/lib/apt/lists/*
+
 # A container's user on Spaces has the id 1000 and may write to its home only.
 RUN useradd --create-home --uid 1000 user
 USER user

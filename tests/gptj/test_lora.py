@@ -140,7 +140,7 @@ def test_dropout_acts_in_training_alone() -> None:
         assert not torch.equal(states(model), states(model))
 
 
-PRECISIONS = ["float32", "bfloat16", "float16", "int8", "nf4"]
+PRECISIONS = ["float32", "bfloat16", "float16", "int8", "nf4", "int4"]
 
 
 @pytest.fixture(scope="module")

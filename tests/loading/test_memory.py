@@ -1,7 +1,5 @@
 """The memory plan, and what the machine or its container has."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -9,11 +7,11 @@ from tests.loading.tiny import CLASSES, tiny_config, tiny_model, write_config
 from workbench.errors import BadRequest
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
+from workbench.loading import memory
 from workbench.loading.load import from_pretrained, save_pretrained
 from workbench.loading.memory import (
     GPT_J_6B_PARAMETERS,
     available_memory_bytes,
-    control_group_free_bytes,
     folder_precision,
     parameter_shapes,
     plan_memory,
@@ -37,6 +35,7 @@ def test_gpt_j_6b_has_its_published_number_of_parameters():
         ("bfloat16", 11.27, 0.875),
         ("int8", 6.03, 0.875),
         ("nf4", 3.73, 0.875),
+        ("int4", 3.44, 0.875),
     ],
 )
 def test_gpt_j_6b_weighs_what_is_published(precision, gibibytes, cache):
@@ -64,8 +63,14 @@ def test_a_plan_that_does_not_fit_says_what_is_needed_what_is_there_and_what_to_
     plan = plan_memory(GPTJConfig(), "float16", available_bytes=int(9.8 * GIB))
     assert plan.advice == (
         "GPT-J-6B in float16 needs 11.3 GiB and 0.9 GiB a stream; this machine has 9.8 GiB free. "
-        "Choose int8 (6.0 GiB) or nf4 (3.7 GiB)."
+        "Choose int4 (3.4 GiB) or int8 (6.0 GiB) or nf4 (3.7 GiB)."
     )
+
+
+def test_a_plan_for_a_gpu_advises_no_precision_of_cpus_alone(monkeypatch):
+    monkeypatch.setattr(memory, "default_device", lambda: torch.device("cuda", 0))
+    plan = plan_memory(GPTJConfig(), "float16", available_bytes=int(9.8 * GIB))
+    assert plan.advice.endswith("Choose int8 (6.0 GiB) or nf4 (3.7 GiB).")
 
 
 def test_a_plan_whose_weights_fit_advises_a_shorter_context():
@@ -100,6 +105,7 @@ def test_impossible_questions_are_refused(wrong):
         ({"dtype": "float64"}, "float32"),
         ({"dtype": "float16", "quantization_config": {"quant_method": "bitsandbytes", "load_in_8bit": True}}, "int8"),
         ({"dtype": "float16", "quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, "nf4"),
+        ({"dtype": "float16", "quantization_config": {"quant_method": "gptj-workbench-int4", "bits": 4}}, "int4"),
     ],
 )
 def test_config_json_tells_the_precision_of_weights_that_are_still_on_the_hub(tmp_path, said, precision):
@@ -138,51 +144,6 @@ def test_counting_takes_no_memory_and_no_time_for_the_largest_possible_model():
 
 def test_there_is_free_memory_and_less_than_the_machine_has():
     assert 0 < available_memory_bytes() < 2**50
-
-
-def group(root: Path, path: str, **files: str) -> None:
-    """A control group's folder."""
-    (root / path).mkdir(parents=True, exist_ok=True)
-    for name, text in files.items():
-        (root / path / name.replace("__", ".")).write_text(text)
-
-
-def test_a_version_2_limit_counts_less_what_is_used_and_not_the_page_cache(tmp_path):
-    (tmp_path / "own").write_text("0::/box/inner\n")
-    group(
-        tmp_path, "box", memory__max="10000\n", memory__current="4000\n", memory__stat="anon 1000\ninactive_file 2500\n"
-    )
-    group(tmp_path, "box/inner", memory__max="max\n", memory__current="3000\n")
-    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [8500]
-
-
-def test_every_parents_limit_holds(tmp_path):
-    (tmp_path / "own").write_text("0::/box/inner\n")
-    group(tmp_path, "", memory__max="9000\n", memory__current="8000\n")
-    group(tmp_path, "box/inner", memory__max="5000\n", memory__current="3000\n")
-    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [2000, 1000]
-
-
-def test_a_version_1_limit_counts_from_inside_a_container(tmp_path):
-    (tmp_path / "own").write_text("5:devices:/x\n4:memory:/docker/4d7a\n0::/\n")
-    group(
-        tmp_path, "memory", memory__limit_in_bytes="16000\n", memory__usage_in_bytes="6000\n",
-        memory__stat="total_inactive_file 1000\n",
-    )  # fmt: skip
-    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [11000]
-
-
-def test_no_limit_is_no_figure(tmp_path):
-    (tmp_path / "own").write_text("4:memory:/a\n")
-    group(tmp_path, "memory/a", memory__limit_in_bytes="9223372036854771712\n", memory__usage_in_bytes="1\n")
-    assert control_group_free_bytes(tmp_path / "own", tmp_path) == []
-    assert control_group_free_bytes(tmp_path / "missing", tmp_path) == []
-
-
-def test_more_used_than_allowed_is_nothing_free(tmp_path):
-    (tmp_path / "own").write_text("0::/\n")
-    group(tmp_path, "", memory__max="100\n", memory__current="300\n")
-    assert control_group_free_bytes(tmp_path / "own", tmp_path) == [0]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ INFO = HALF["a"]
 
 
 def test_the_table_holds_the_published_precisions():
-    assert set(precisions()) == {"float32", "bfloat16", "float16", "int8", "nf4"}
+    assert set(precisions()) == {"float32", "bfloat16", "float16", "int8", "nf4", "int4"}
 
 
 def test_without_a_wish_the_type_of_most_bytes_is_kept():

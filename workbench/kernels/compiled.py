@@ -30,6 +30,8 @@ BUILD_SECONDS = 120
 _POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
 ARGUMENTS = {
     "int8_linear": (_INT, _POINTER, _LONG, _LONG, _POINTER, _POINTER, _POINTER, _LONG, _POINTER, _INT),
+    "int4_linear": (_INT, _POINTER, _LONG, _LONG, *(_POINTER,) * 5, _LONG, _POINTER, _INT),
+    "int4_quantise": (_POINTER, _LONG, _LONG, _POINTER, _POINTER, _POINTER, _POINTER, _INT),
     "row_linear": (_INT, _POINTER, _LONG, _LONG, _INT, _POINTER, _POINTER, _LONG, _INT, _POINTER, _INT),
     "attend_rows": (_INT, _POINTER, _POINTER, _POINTER, _LONG, _LONG, _LONG, _POINTER, _INT),
     "read_all": (_POINTER, _LONG, _INT),

@@ -58,7 +58,7 @@ def _torch_linear(x: Tensor, weight: Tensor, row_scales: Tensor, bias: Tensor | 
     """The same product by PyTorch alone, with activations in bfloat16: its kernel takes no others quickly."""
     rows = x.to(torch.bfloat16)
     scales = row_scales / 127
-    if len(rows) <= FEW_ROWS:
+    if len(rows) <= FEW_ROWS and x.shape[-1] % 16 == 0:  # the only widths that it computes right
         # Scaled afterwards in float32: the kernel would round the scales to bfloat16.
         out = torch._weight_int8pack_mm(rows, weight, torch.ones(len(weight), dtype=torch.bfloat16)).float()
     else:

@@ -8,6 +8,8 @@ from workbench.kernels.compiled import FLOAT_TYPES, kernels
 
 SMALLEST_LAYER = 4
 """Weight rows that the kernel needs."""
+MOST_ROWS = 32
+"""Of a step: beyond so many PyTorch's products are faster than reading the weights once."""
 
 
 def row_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

@@ -27,8 +27,9 @@ def read_config(folder: Path) -> GPTJConfig:
         raise BadCheckpoint(CONFIG, f"the folder {folder.name} does not hold it", "Is it a checkpoint folder?")
     values = read_json(folder / CONFIG)
     quantised = values.get("quantization_config")
-    if quantised and (not isinstance(quantised, dict) or quantised.get("quant_method") != "bitsandbytes"):
-        raise BadCheckpoint(CONFIG, "quantization_config names a method other than bitsandbytes, which is not read")
+    if quantised and (not isinstance(quantised, dict) or quantised.get("quant_method") not in _quant_methods()):
+        known = " and ".join(_quant_methods())
+        raise BadCheckpoint(CONFIG, f"quantization_config names a method other than {known}, which is not read")
     try:
         config = GPTJConfig.from_dict(values)
     except (ValueError, TypeError) as error:
@@ -65,3 +66,8 @@ def config_values(model: nn.Module, tensors: Collection[str]) -> dict[str, Any]:
         if matrices is not None and any(name.endswith(matrices.marker) for name in tensors):
             values["quantization_config"] = matrices.quantization_config()
     return values
+
+
+def _quant_methods() -> list[str]:
+    matrices = [precision.matrices for precision in precisions().values()]
+    return list(dict.fromkeys(found.quantization_config()["quant_method"] for found in matrices if found is not None))

@@ -51,7 +51,7 @@ def from_pretrained(
     Args:
         revision: the repository's branch, tag or commit; None is its main branch.
         dtype: the type of the float weights; None keeps the checkpoint's.
-        precision: float32, bfloat16, float16, int8 or nf4; None keeps the folder's own.
+        precision: float32, bfloat16, float16, int8, nf4 or int4; None keeps the folder's own.
         device_map: None is the first GPU or else the CPU; "auto", a device, or a device for each module.
         max_memory: bytes (or "10GiB") that "auto" may use of each device.
         offload_folder: where parts on "disk" keep their files.

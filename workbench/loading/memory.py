@@ -13,18 +13,20 @@ from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.loading.checkpoint import open_checkpoint, read_json
 from workbench.loading.config_file import CONFIG, read_config
+from workbench.loading.control_groups import free_bytes_of_groups
 from workbench.loading.precision import Precision, choose, named, precisions, rest_dtype
 from workbench.loading.source import holds_weights
 
 GPT_J_6B_PARAMETERS = 6_050_882_784
-UNLIMITED_BYTES = 2**60
-"""Control groups write a number beyond any machine where there is no limit."""
+METHOD_KEYS = ("quant_method", "load_in_8bit", "load_in_4bit")
+"""What tells precisions apart in config.json's quantization_config."""
 
 
 @dataclass(frozen=True)
 class MemoryPlan:
     """What a model needs in one precision, beside what is free."""
 
+    precision: str
     parameters: int
     weights_bytes: int
     kv_cache_bytes_per_stream: int
@@ -39,6 +41,11 @@ class MemoryPlan:
     """One or two sentences fit to be shown: what is needed, what is there, what to choose instead."""
     alternatives: tuple[tuple[str, int, bool], ...]
     """The other precisions: (name, total bytes, whether it fits)."""
+    read_bytes_per_token: dict[str, int]
+    """What writing a token must read, by precision: weights, and the keys and values of one stream's full context.
+
+    Empty for a model that can't write.
+    """
 
 
 def plan_memory(
@@ -68,8 +75,16 @@ def plan_memory(
     parameters = sum(_product(shape) for shape in shapes.values())
     alternatives = tuple((name, total, total <= available) for name, total in totals.items() if name != precision)
     cache = kv_cache_bytes(config, table[precision], context)
-    fitting = [f"{name} ({size_text(weights[name])})" for name, _, fits in alternatives if fits]
+    usable = {name for name, other in table.items() if other.computes_on(default_device().type)}
+    fitting = [f"{name} ({size_text(weights[name])})" for name, _, fits in alternatives if fits and name in usable]
+    read = read_for_a_token(shapes)
+    reads = {
+        name: weights_bytes(read, other, rest_dtype(other)) + kv_cache_bytes(config, other, context)
+        for name, other in table.items()
+        if read
+    }
     return MemoryPlan(
+        precision=precision,
         parameters=parameters,
         weights_bytes=weights[precision],
         kv_cache_bytes_per_stream=cache,
@@ -80,6 +95,7 @@ def plan_memory(
         fits=totals[precision] <= available,
         advice=_advice(parameters, precision, weights[precision], cache, streams, available, fitting),
         alternatives=alternatives,
+        read_bytes_per_token=reads,
     )
 
 
@@ -98,10 +114,9 @@ def folder_precision(folder: Path) -> str:
     table = precisions()
     quantised = values.get("quantization_config")
     if isinstance(quantised, dict):
-        widths = ("load_in_8bit", "load_in_4bit")
         for precision in table.values():
             said = precision.matrices.quantization_config() if precision.matrices is not None else None
-            if said is not None and all(bool(quantised.get(width)) == said[width] for width in widths):
+            if said is not None and all((quantised.get(key) or False) == said.get(key, False) for key in METHOD_KEYS):
                 return precision.name
     dtype = str(values.get("dtype", values.get("torch_dtype"))).removeprefix("torch.")
     return dtype if dtype in table and table[dtype].dtype is not None else "float32"
@@ -115,6 +130,17 @@ def kv_cache_bytes(config: GPTJConfig, precision: Precision, tokens: int) -> int
 def weights_bytes(shapes: Mapping[str, tuple[int, ...]], precision: Precision, dtype: torch.dtype) -> int:
     """What the parameters weigh; `dtype` is that of the float ones."""
     return sum(precision.bytes(name, shape, dtype) for name, shape in shapes.items())
+
+
+def read_for_a_token(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """The parameters that are read whole for each token that is written; none of a model that can't write.
+
+    Of the embedding it is one row, unless it is the language-model head as well.
+    """
+    if "lm_head.bias" not in shapes:
+        return {}
+    is_tied = "lm_head.weight" not in shapes
+    return {name: shape for name, shape in shapes.items() if is_tied or name != "transformer.wte.weight"}
 
 
 def parameter_shapes(cls: type[nn.Module], config: GPTJConfig) -> dict[str, tuple[int, ...]]:
@@ -134,32 +160,7 @@ def available_memory_bytes(device: torch.device | None = None) -> int:
     if device is not None and device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     machine = int(psutil.virtual_memory().available)
-    return min([machine, *control_group_free_bytes()])
-
-
-def control_group_free_bytes(own: Path = Path("/proc/self/cgroup"), mount: Path = Path("/sys/fs/cgroup")) -> list[int]:
-    """What is free under each memory limit of this process's control groups (versions 1 and 2) and their parents.
-
-    Containers see the host's memory in /proc/meminfo; what they may use stands only here. Page cache that the kernel
-    takes back when memory is short (inactive_file) is not counted as used.
-    """
-    free: list[int] = []
-    for line in _read(own).splitlines():
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if number == "0" and not controllers:
-            roots = (mount, mount / "unified")
-            names = ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            roots = (mount / "memory", mount / controllers)
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-        else:
-            continue
-        for root in dict.fromkeys(roots):
-            parts = Path(path.lstrip("/")).parts
-            for depth in range(len(parts), -1, -1):
-                free += _free_under(root.joinpath(*parts[:depth]), *names)
-    return free
+    return min([machine, *free_bytes_of_groups()])
 
 
 def size_text(size: int) -> str:
@@ -178,22 +179,6 @@ def _check_load(config: GPTJConfig, precision: str, streams: int, context: int) 
         raise BadRequest(f"context must be from 1 to the model's n_positions={config.n_positions}; got {context}.")
     if streams < 1:
         raise BadRequest(f"streams must be at least 1; got {streams}.")
-
-
-def _free_under(group: Path, limit_name: str, usage_name: str, cache_name: str) -> list[int]:
-    limit, usage = _read(group / limit_name).strip(), _read(group / usage_name).strip()
-    if not limit.isdigit() or not usage.isdigit() or int(limit) >= UNLIMITED_BYTES:
-        return []
-    counts = dict(line.split(maxsplit=1) for line in _read(group / "memory.stat").splitlines() if " " in line)
-    used = max(0, int(usage) - int(counts.get(cache_name, 0)))
-    return [max(0, int(limit) - used)]
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
 
 
 def _advice(

@@ -157,7 +157,7 @@ def _own_folder(offload_folder: Path, needed: int) -> Path:
 def _inferred(model: nn.Module, precision: Precision, limits: dict[int | str, int]) -> dict[str, torch.device | str]:
     widths: dict[str, object] = {}
     if precision.matrices is not None:
-        width = torch.int8 if precision.matrices.bytes(1, 64) > 64 else CustomDtype.INT4
+        width = torch.int8 if precision.matrices.bytes(1, 1024) > 1024 else CustomDtype.INT4
         widths = {name: width for name, _ in model.named_parameters() if BLOCK_MATRIX.fullmatch(name)}
     found = infer_auto_device_map(model, max_memory=limits, no_split_module_classes=UNSPLIT, special_dtypes=widths)
     return {name: device_named(device) for name, device in found.items()}
@@ -208,6 +208,11 @@ def _check_disk(
     on_disk = sum(size for name, size in sizes.items() if placement.device_of(name) == DISK)
     kinds = {device if isinstance(device, str) else device.type for device in placement.devices.values()}
     total = size_text(sum(sizes.values()))
+    if not all(precision.computes_on(kind) for kind in kinds - {DISK}):
+        raise BadRequest(
+            f"{precision.name} weights compute on a CPU alone; device_map asks for {', '.join(sorted(kinds))}. "
+            'Choose device_map="cpu", or nf4: four bits on GPUs.'
+        )
     if precision.matrices is not None and kinds not in ({"cpu"}, {"cuda"}):
         reason = f"{precision.name} weights can't be offloaded: they stay on CUDA devices alone or on the CPU alone"
         if automatic:

@@ -12,6 +12,7 @@ from workbench.collect import collect
 from workbench.errors import BadCheckpoint, BadRequest
 from workbench.loading import precisions as drawer
 from workbench.loading.checkpoint import Checkpoint, TensorInfo
+from workbench.loading.filling import fill
 
 BLOCK_MATRIX = re.compile(r"(?:transformer\.)?h\.\d+\..+_proj\.weight|(?:transformer\.)?h\.\d+\.mlp\.fc_\w+\.weight")
 """The matrices that a quantised precision holds in few bits: nine tenths of the model."""
@@ -26,6 +27,8 @@ class QuantisedMatrices(Protocol):
     """Of a saved matrix."""
     packs: bool
     """Whether a saved matrix has another shape than the layer's: several weights in one element."""
+    devices: tuple[str, ...]
+    """The kinds of devices that compute with it."""
 
     def quantization_config(self) -> dict[str, Any]:
         """What config.json says of a folder saved so."""
@@ -69,6 +72,10 @@ class Precision:
         for size in shape:
             count *= size
         return count
+
+    def computes_on(self, device: str) -> bool:
+        """Whether a kind of device ("cpu", "cuda") computes with it."""
+        return self.matrices is None or device in self.matrices.devices
 
     def prepare(self, model: nn.Module, dtype: torch.dtype) -> None:
         """Gives a model without weights its float type and its quantised layers."""
@@ -155,7 +162,7 @@ def float_dtype(tensors: Mapping[str, TensorInfo]) -> torch.dtype:
     """The float type that holds most of a checkpoint's bytes; float32 stands for float64 and for none."""
     sizes: dict[torch.dtype, int] = {}
     for info in tensors.values():
-        if info.dtype.is_floating_point and not info.name.endswith((".SCB", ".absmax", ".quant_map")):
+        if info.dtype.is_floating_point and not info.name.endswith((".SCB", ".absmax", ".quant_map", ".row_scales")):
             sizes[info.dtype] = sizes.get(info.dtype, 0) + info.bytes
     most = max(sizes, key=lambda dtype: sizes[dtype], default=torch.float32)
     return torch.float32 if most == torch.float64 else most
@@ -169,11 +176,7 @@ def read_float(checkpoint: Checkpoint, name: str, dtype: torch.dtype, device: to
     """
     info = checkpoint.tensors[name]
     out = torch.empty(info.shape, dtype=dtype, device=device)
-    flat, at = out.view(-1), 0
-    for piece in checkpoint.pieces(name):
-        flat[at : at + piece.numel()] = finite(piece, dtype, info)
-        at += piece.numel()
-    return out
+    return fill(out, checkpoint, name, lambda piece: finite(piece, dtype, info))
 
 
 def finite(piece: torch.Tensor, dtype: torch.dtype, info: TensorInfo) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What holds for every precision of the drawer, and for int8 and nf4 in particular."""
+"""What holds for every precision of the drawer, and for int8, nf4 and int4 in particular."""
 
 import json
 import math
@@ -8,19 +8,23 @@ import pytest
 import torch
 from torch import nn
 
-from tests.loading.tiny import CLASSES, IDS, assert_same_state, logits, tiny_config, tiny_model, write_bin
+from tests.loading.tiny import CLASSES, IDS, assert_same_state, logits, tiny_config, tiny_model, write_bin, write_state
 from workbench.errors import BadCheckpoint, BadRequest, MissingDependency, NotEnoughMemory
 from workbench.gptj.model import GPTJForCausalLM
+from workbench.kernels import int4
+from workbench.kernels.compiled import Kernels
 from workbench.loading import checkpoint as reading
+from workbench.loading import placement
 from workbench.loading.load import from_pretrained, save_pretrained
 from workbench.loading.precision import BLOCK_MATRIX, precisions, rest_dtype
 
-QUANTISED = ["int8", "nf4"]
-BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "nf4": 0.5625}
+BITSANDBYTES = ["int8", "nf4"]
+QUANTISED = [*BITSANDBYTES, "int4"]
+BYTES = {"float32": 4, "bfloat16": 2, "float16": 2, "int8": 1, "nf4": 0.5625, "int4": 0.5117}
 
 
 def needs_bitsandbytes(precision: str) -> None:
-    if precision in QUANTISED:
+    if precision in BITSANDBYTES:
         pytest.importorskip("bitsandbytes")
 
 
@@ -68,7 +72,7 @@ def test_the_blocks_weigh_what_their_bits_say(precision):
 
 
 @pytest.mark.parametrize(
-    ("precision", "largest"), [("bfloat16", 0.02), ("float16", 0.005), ("int8", 0.05), ("nf4", 0.35)]
+    ("precision", "largest"), [("bfloat16", 0.02), ("float16", 0.005), ("int8", 0.05), ("nf4", 0.35), ("int4", 0.35)]
 )
 def test_a_precision_computes_nearly_the_same(precision, largest, tmp_path):
     exact = logits(tiny_model(n_embd=64))
@@ -134,7 +138,7 @@ def test_gradients_flow_through_a_quantised_model_that_has_served(precision, tmp
     assert (found - expected).norm() / expected.norm() < 0.5
 
 
-@pytest.mark.parametrize("precision", QUANTISED)
+@pytest.mark.parametrize("precision", BITSANDBYTES)
 def test_a_quantised_folder_says_so_in_its_config(precision, tmp_path):
     save_pretrained(loaded(tmp_path, precision), tmp_path / "saved")
     described = json.loads((tmp_path / "saved" / "config.json").read_text())["quantization_config"]
@@ -180,7 +184,7 @@ def test_quantised_weights_are_not_offloaded(precision, tmp_path):
         )  # fmt: skip
 
 
-@pytest.mark.parametrize("precision", QUANTISED)
+@pytest.mark.parametrize("precision", BITSANDBYTES)
 def test_a_missing_package_is_named_with_the_way_to_get_it(precision, tmp_path, monkeypatch):
     save_pretrained(tiny_model(), tmp_path)
     monkeypatch.setitem(__import__("sys").modules, "bitsandbytes", None)
@@ -189,7 +193,8 @@ def test_a_missing_package_is_named_with_the_way_to_get_it(precision, tmp_path, 
 
 
 @pytest.mark.parametrize(
-    ("precision", "part"), [("int8", "SCB"), ("nf4", "weight.absmax"), ("nf4", "weight.quant_map")]
+    ("precision", "part"),
+    [("int8", "SCB"), ("nf4", "weight.absmax"), ("nf4", "weight.quant_map"), ("int4", "row_scales")],
 )
 @pytest.mark.parametrize("damage", ["gone", "short", "nan", "another type"])
 def test_damaged_scales_are_refused(precision, part, damage, tmp_path):
@@ -221,6 +226,31 @@ def test_int8_is_what_bitsandbytes_makes_of_the_whole_matrix(tmp_path):
     assert torch.equal(found["transformer.h.1.mlp.fc_out.SCB"], scales)
 
 
+ROWS = {
+    "zeros": lambda rows: rows.zero_(),
+    "one value": lambda rows: rows.fill_(0.3),
+    "an outlier": lambda rows: rows[:, 5].mul_(3000),
+    "below float16's smallest": lambda rows: rows.mul_(1e-8),
+    "between two float16": lambda rows: rows.copy_(1 + torch.arange(rows.numel()).view_as(rows) / 4096),
+    "halves": lambda rows: rows.copy_(torch.arange(rows.numel()).view_as(rows) % 255 - 127).mul_(0.5),
+}
+
+
+@pytest.mark.parametrize("rows", ROWS.values(), ids=ROWS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_int8_is_what_bitsandbytes_makes_of_any_rows(rows, dtype, tmp_path):
+    bnb = pytest.importorskip("bitsandbytes")
+    model = tiny_model()
+    with torch.no_grad():
+        rows(model.transformer.h[0].mlp.fc_in.weight[40:70])
+    save_pretrained(model.to(dtype), tmp_path)
+    found = from_pretrained(GPTJForCausalLM, tmp_path, precision="int8").state_dict()
+    weights = model.transformer.h[0].mlp.fc_in.weight.detach()
+    expected, scales, _ = bnb.functional.int8_vectorwise_quant(weights.half())
+    assert torch.equal(found["transformer.h.0.mlp.fc_in.weight"], expected)
+    assert torch.equal(found["transformer.h.0.mlp.fc_in.SCB"], scales)
+
+
 def test_nf4_is_what_bitsandbytes_makes_of_the_whole_matrix(tmp_path):
     bnb = pytest.importorskip("bitsandbytes")
     model = loaded(tmp_path, "nf4")
@@ -231,7 +261,42 @@ def test_nf4_is_what_bitsandbytes_makes_of_the_whole_matrix(tmp_path):
     assert torch.equal(found["transformer.h.1.mlp.fc_out.weight.absmax"], state.absmax)
 
 
-@pytest.mark.parametrize("precision", QUANTISED)
+def test_an_int4_folder_names_its_own_method_in_its_config(tmp_path):
+    save_pretrained(loaded(tmp_path, "int4"), tmp_path / "saved")
+    described = json.loads((tmp_path / "saved" / "config.json").read_text())["quantization_config"]
+    assert described["quant_method"] == "gptj-workbench-int4"
+    assert (described["bits"], described["group_size"]) == (4, 128)
+
+
+def test_int4_is_refused_on_a_gpu_with_the_precision_that_serves_one(tmp_path, monkeypatch):
+    save_pretrained(tiny_model(), tmp_path)
+    monkeypatch.setattr(placement, "device_named", torch.device)
+    monkeypatch.setattr(placement, "default_device", lambda: torch.device("cuda", 0))
+    for device_map in (None, "cuda:0", {"transformer": "cuda:0", "lm_head": "cpu"}):
+        with pytest.raises(BadRequest, match=r"int4.*CPU alone.*nf4"):
+            from_pretrained(GPTJForCausalLM, tmp_path, precision="int4", device_map=device_map)
+
+
+@pytest.mark.parametrize("part", ["weight", "group_tables"])
+def test_damaged_int4_codes_are_refused(part, tmp_path):
+    state = dict(loaded(tmp_path, "int4").state_dict())
+    name = f"transformer.h.1.mlp.fc_in.{part}"
+    state[name] = state[name][:, :-1].clone()
+    write_state(state, tiny_config(), tmp_path / "bad")
+    with pytest.raises(BadCheckpoint, match=r"fc_in"):
+        from_pretrained(GPTJForCausalLM, tmp_path / "bad")
+
+
+def test_without_a_compiler_int4_holds_the_same_and_computes_nearly_the_same(tmp_path, monkeypatch):
+    compiled = loaded(tmp_path, "int4", n_embd=64)
+    expected = logits(compiled)
+    monkeypatch.setattr(int4, "kernels", lambda: Kernels(None, "PyTorch"))
+    plain = loaded(tmp_path, "int4", n_embd=64)
+    assert_same_state(plain, compiled)
+    assert (logits(plain) - expected).norm() / expected.norm() < 0.03
+
+
+@pytest.mark.parametrize("precision", BITSANDBYTES)
 def test_transformers_loads_a_quantised_folder_and_computes_the_same(precision, tmp_path):
     transformers = pytest.importorskip("transformers")
     model = loaded(tmp_path, precision, n_embd=64)
@@ -244,7 +309,7 @@ def test_transformers_loads_a_quantised_folder_and_computes_the_same(precision, 
     assert (found - expected).norm() / expected.norm() < 0.02
 
 
-@pytest.mark.parametrize("precision", QUANTISED)
+@pytest.mark.parametrize("precision", BITSANDBYTES)
 def test_a_quantised_folder_written_by_transformers_loads_here(precision, tmp_path):
     transformers = pytest.importorskip("transformers")
     needs_bitsandbytes(precision)

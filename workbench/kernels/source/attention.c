@@ -4,7 +4,7 @@
 #include "vectors.h"
 
 #define KEYS 4            /* scored together */
-#define PARTS 8           /* vectors of a head that are summed in one pass over the values */
+#define PARTS (LANES < 16 ? 8 : 16) /* vectors of a head that are summed in one pass over the values */
 
 /* Keys or values of one row: (heads, tokens, width), where only the heads may lie apart. */
 typedef struct {
@@ -26,6 +26,7 @@ INLINE void score(int type, const float *query, const char *keys, long tokens, l
         }
         for (long d = 0; d < whole; d += LANES) {
             floats part = load_floats(query + d);
+            LOAD_ONCE(part);
 #pragma GCC unroll 4
             for (int i = 0; i < KEYS; i++)
                 found[i] = multiply_add(widen(type, at[i] + d * element_bytes(type)), part, found[i]);
@@ -40,14 +41,33 @@ INLINE void score(int type, const float *query, const char *keys, long tokens, l
     }
 }
 
+/* e^x for x <= 0 to within 2e-7 of its size: x = n ln 2 + rest, and a polynomial of the rest.
+
+   Plain arithmetic, so that the compiler computes a vector of them at once. */
+INLINE float exponential(float x) {
+    x = x < -87.0f ? -87.0f : x;
+    float whole = rintf(x * 1.44269504f);
+    float rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f; /* ln 2 in two parts, the first one exact */
+    float power = 1.0f / 5040;
+    power = power * rest + 1.0f / 720;
+    power = power * rest + 1.0f / 120;
+    power = power * rest + 1.0f / 24;
+    power = power * rest + 1.0f / 6;
+    power = power * rest + 0.5f;
+    power = power * rest + 1.0f;
+    power = power * rest + 1.0f;
+    int32_t bits = ((int32_t)whole + 127) << 23;
+    float scale;
+    memcpy(&scale, &bits, 4);
+    return power * scale;
+}
+
 /* Scores to weights that sum to 1. */
 static void softmax(float *scores, long tokens, float scale) {
     float largest = scores[0], sum = 0;
     for (long t = 1; t < tokens; t++) largest = scores[t] > largest ? scores[t] : largest;
-    for (long t = 0; t < tokens; t++) {
-        scores[t] = expf((scores[t] - largest) * scale);
-        sum += scores[t];
-    }
+    for (long t = 0; t < tokens; t++) scores[t] = exponential((scores[t] - largest) * scale);
+    for (long t = 0; t < tokens; t++) sum += scores[t];
     for (long t = 0; t < tokens; t++) scores[t] /= sum;
 }
 
@@ -56,16 +76,16 @@ INLINE void gather(int type, const float *weights, const char *values, long toke
     long row = width * element_bytes(type), whole = width / (PARTS * LANES) * (PARTS * LANES);
     for (long d = 0; d < whole; d += PARTS * LANES) {
         floats found[PARTS];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < PARTS; i++) found[i] = no_floats();
         for (long t = 0; t < tokens; t++) {
             floats weight = all_floats(weights[t]);
             const char *at = values + t * row + d * element_bytes(type);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
             for (int i = 0; i < PARTS; i++)
                 found[i] = multiply_add(widen(type, at + i * LANES * element_bytes(type)), weight, found[i]);
         }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
         for (int i = 0; i < PARTS; i++) store_floats(to + d + i * LANES, found[i]);
     }
     for (long d = whole; d < width; d++) to[d] = 0;

@@ -3,13 +3,13 @@
 #include "vectors.h"
 
 #define WEIGHT_ROWS 4
-#define MOST_ROWS 4
+#define TILE_ROWS 4
 #define BLOCK_ROWS 16     /* weight rows that a thread takes at a time */
 
 /* WEIGHT_ROWS x rows results: each the lanes' sums from the first column on, then the columns that fill no vector. */
 INLINE void tile(int rows, int type, const char *weights, long columns, const float *values,
                  float (*into)[WEIGHT_ROWS]) {
-    floats found[MOST_ROWS][WEIGHT_ROWS];
+    floats found[TILE_ROWS][WEIGHT_ROWS];
     long stride = columns * element_bytes(type), whole = columns / LANES * LANES;
 #pragma GCC unroll 4
     for (int m = 0; m < rows; m++)
@@ -22,6 +22,7 @@ INLINE void tile(int rows, int type, const char *weights, long columns, const fl
 #pragma GCC unroll 4
         for (int m = 0; m < rows; m++) {
             floats value = load_floats(values + m * columns + k);
+            LOAD_ONCE(value);
 #pragma GCC unroll 4
             for (int n = 0; n < WEIGHT_ROWS; n++) found[m][n] = multiply_add(part[n], value, found[m][n]);
         }
@@ -57,11 +58,11 @@ static void typed_tile(int rows, int type, const char *weights, long columns, co
 /* A block of weight rows from `first` to `end`, WEIGHT_ROWS at a time; the last ones may be computed twice. */
 static void block(int type, const char *weights, long first, long end, const float *values, long rows, long columns,
                   const void *bias, int to_type, void *to, long weight_rows) {
-    float found[MOST_ROWS][WEIGHT_ROWS];
+    float found[TILE_ROWS][WEIGHT_ROWS];
     for (long at = first; at < end; at += WEIGHT_ROWS) {
         long n = at + WEIGHT_ROWS <= weight_rows ? at : weight_rows - WEIGHT_ROWS;
-        for (long m = 0; m < rows; m += MOST_ROWS) {
-            int count = (int)(rows - m < MOST_ROWS ? rows - m : MOST_ROWS);
+        for (long m = 0; m < rows; m += TILE_ROWS) {
+            int count = (int)(rows - m < TILE_ROWS ? rows - m : TILE_ROWS);
             const char *row = weights + n * columns * element_bytes(type);
             typed_tile(count, type, row, columns, values + m * columns, found);
             for (int i = 0; i < count; i++)

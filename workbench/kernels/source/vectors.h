@@ -3,6 +3,7 @@
    Bytes: BYTES weights at a time. `dot` adds the products of BYTES weights (int8) and activations (int8, never -128) to
    32-bit sums, exactly. Where the machine multiplies unsigned by signed bytes, a weight is taken as w + 128 (`offset`),
    and the sum is put right afterwards by OFFSET times the sum of the activations.
+   4-bit codes, two a byte, become bytes by `look_up` in a table of 16 of them.
    Floats: LANES at a time; 16-bit weights are widened to float32, whose sums they enter exactly. */
 #pragma once
 #include <stdint.h>
@@ -19,17 +20,27 @@ INLINE int element_bytes(int type) { return type == FLOAT32 ? 4 : 2; }
 #include <immintrin.h>
 #define INSTRUCTIONS "AVX-512 VNNI"
 #define BYTES 64
+#define MOST_ROWS 6 /* of activations in a tile: 4 x 6 sums and what they are made of fill the 32 registers */
 #define OFFSET 128
 #define LANES 16
 typedef __m512i bytes;
 typedef __m512i sums;
 typedef __m512 floats;
+/* Loads a value once: left alone, gcc loads it again for each product, and loads are what a tile runs out of. */
+#define LOAD_ONCE(value) __asm__("" : "+v"(value))
 
 INLINE bytes load_bytes(const int8_t *from) { return _mm512_loadu_si512(from); }
 INLINE bytes load_some_bytes(const int8_t *from, long count) {
     return _mm512_maskz_loadu_epi8((__mmask64)((1ull << count) - 1), from);
 }
 INLINE bytes offset(bytes weights) { return _mm512_xor_si512(weights, _mm512_set1_epi8((char)0x80)); }
+INLINE bytes low_nibbles(bytes pairs) { return _mm512_and_si512(pairs, _mm512_set1_epi8(15)); }
+INLINE bytes high_nibbles(bytes pairs) { return low_nibbles(_mm512_srli_epi16(pairs, 4)); }
+INLINE bytes load_table(const int8_t *sixteen) {
+    return _mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)sixteen));
+}
+INLINE bytes look_up(bytes table, bytes nibbles) { return _mm512_shuffle_epi8(table, nibbles); }
+INLINE void store_bytes(int8_t *to, bytes values) { _mm512_storeu_si512(to, values); }
 INLINE sums no_sums(void) { return _mm512_setzero_si512(); }
 INLINE sums dot(sums so_far, bytes weights, bytes activations) {
     return _mm512_dpbusd_epi32(so_far, weights, activations);
@@ -62,11 +73,13 @@ INLINE floats widen(int type, const void *from) {
 #include <immintrin.h>
 #define INSTRUCTIONS "AVX2"
 #define BYTES 32
+#define MOST_ROWS 2 /* of activations in a tile: there are 16 registers */
 #define OFFSET 0
 #define LANES 8
 typedef __m256i bytes;
 typedef __m256i sums;
 typedef __m256 floats;
+#define LOAD_ONCE(value) __asm__("" : "+x"(value))
 
 INLINE bytes load_bytes(const int8_t *from) { return _mm256_loadu_si256((const __m256i *)from); }
 INLINE bytes load_some_bytes(const int8_t *from, long count) {
@@ -75,6 +88,13 @@ INLINE bytes load_some_bytes(const int8_t *from, long count) {
     return load_bytes(padded);
 }
 INLINE bytes offset(bytes weights) { return weights; }
+INLINE bytes low_nibbles(bytes pairs) { return _mm256_and_si256(pairs, _mm256_set1_epi8(15)); }
+INLINE bytes high_nibbles(bytes pairs) { return low_nibbles(_mm256_srli_epi16(pairs, 4)); }
+INLINE bytes load_table(const int8_t *sixteen) {
+    return _mm256_broadcastsi128_si256(_mm_loadu_si128((const __m128i *)sixteen));
+}
+INLINE bytes look_up(bytes table, bytes nibbles) { return _mm256_shuffle_epi8(table, nibbles); }
+INLINE void store_bytes(int8_t *to, bytes values) { _mm256_storeu_si256((__m256i *)to, values); }
 INLINE sums no_sums(void) { return _mm256_setzero_si256(); }
 /* |w| * (x with w's sign): pairs stay below 2 * 128 * 127, so the 16-bit sums in between never saturate. */
 INLINE sums dot(sums so_far, bytes weights, bytes activations) {
@@ -109,11 +129,13 @@ INLINE floats widen(int type, const void *from) {
 #else
 #define INSTRUCTIONS "plain C"
 #define BYTES 16
+#define MOST_ROWS 2
 #define OFFSET 0
 #define LANES 4
 typedef struct { int8_t at[BYTES]; } bytes;
 typedef struct { int32_t at[4]; } sums;
 typedef struct { float at[LANES]; } floats;
+#define LOAD_ONCE(value) (void)(value)
 
 INLINE bytes load_some_bytes(const int8_t *from, long count) {
     bytes loaded = {{0}};
@@ -122,6 +144,20 @@ INLINE bytes load_some_bytes(const int8_t *from, long count) {
 }
 INLINE bytes load_bytes(const int8_t *from) { return load_some_bytes(from, BYTES); }
 INLINE bytes offset(bytes weights) { return weights; }
+INLINE bytes low_nibbles(bytes pairs) {
+    for (int i = 0; i < BYTES; i++) pairs.at[i] &= 15;
+    return pairs;
+}
+INLINE bytes high_nibbles(bytes pairs) {
+    for (int i = 0; i < BYTES; i++) pairs.at[i] = (int8_t)((uint8_t)pairs.at[i] >> 4);
+    return pairs;
+}
+INLINE bytes load_table(const int8_t *sixteen) { return load_bytes(sixteen); }
+INLINE bytes look_up(bytes table, bytes nibbles) {
+    for (int i = 0; i < BYTES; i++) nibbles.at[i] = table.at[nibbles.at[i]];
+    return nibbles;
+}
+INLINE void store_bytes(int8_t *to, bytes values) { memcpy(to, values.at, sizeof values.at); }
 INLINE sums no_sums(void) { return (sums){{0}}; }
 INLINE sums dot(sums so_far, bytes weights, bytes activations) {
     for (int i = 0; i < BYTES; i++) so_far.at[i % 4] += (int32_t)weights.at[i] * activations.at[i];

@@ -1,8 +1,9 @@
 """LLM.int8 (Dettmers et al., 2022): the blocks' matrices in 8 bits, one scale a row.
 
 The layers, and the files, are bitsandbytes'; it computes on CUDA, and on a CPU where gradients are asked for. A CPU
-otherwise computes with kernels that read each weight once and keep each row apart from its neighbours. Matrices are quantised a few rows at a time: the scales are row-wise, so the result is the same bit
-for bit as of the whole, and the temporaries (five times the matrix at once, otherwise) stay small.
+otherwise computes with kernels that read each weight once and keep each row apart from its neighbours. Matrices are
+quantised a few rows at a time: the scales are row-wise, so the result is the same bit for bit as of the whole, and the
+temporaries (five times the matrix at once, otherwise) stay small.
 """
 
 import functools
@@ -22,6 +23,8 @@ from workbench.loading.precision import Precision, finite
 
 OUTLIER_THRESHOLD = 6.0
 """Activations beyond it are multiplied in 16 bits; the paper's value and the usual one."""
+ROWS_AT_ONCE = 64
+"""Rows quantised together: what they take for a moment, ten bytes a weight, stays in a core's cache."""
 
 
 class Int8Matrices:
@@ -30,6 +33,7 @@ class Int8Matrices:
     marker = ".SCB"
     dtype = torch.int8
     packs = False
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def quantization_config(self) -> dict[str, Any]:
         """What config.json says of a folder saved so."""
@@ -79,9 +83,10 @@ class Int8Matrices:
         def read(share: range) -> None:
             at = share.start
             for piece in checkpoint.pieces(name, share):
-                part = slice(at, at + piece.numel() // columns)
-                weights[part], scales[part] = _quantised(piece.view(-1, columns), info, device)
-                at = part.stop
+                for part in piece.view(-1, columns).split(ROWS_AT_ONCE):
+                    end = at + len(part)
+                    weights[at:end], scales[at:end] = _quantised(part, info, device)
+                    at = end
 
         share_out(info, read)
         return _parameter(weights, scales)

@@ -31,6 +31,7 @@ class Nf4Matrices:
     marker = STATE
     dtype = torch.uint8
     packs = True
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
     def quantization_config(self) -> dict[str, Any]:
         """What config.json says of a folder saved so."""
