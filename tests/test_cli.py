@@ -61,7 +61,7 @@ def test_json_is_exactly_one_document_on_standard_output(folder: str) -> None:
     assert done.returncode == 0 and "Traceback" not in done.stderr
     assert {
         "text", "tokens", "finish_reason", "prompt_tokens", "completion_tokens", "seconds",
-        "time_to_first_token_seconds", "tokens_per_second", "seed",
+        "time_to_first_token_seconds", "tokens_per_second", "seed", "drafted_tokens", "accepted_tokens",
     } <= answer.keys()  # fmt: skip
     assert len(answer["tokens"]) == answer["completion_tokens"] == 6
     assert {"id", "text", "logprob"} <= answer["tokens"][0].keys()

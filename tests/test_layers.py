@@ -21,6 +21,7 @@ ROWS = {
     "workbench.ui": 8,
     "workbench.api": 8,
     "workbench.evaluating": 7,
+    "workbench.speed": 7,
     "workbench.manager": 6,
     "workbench.training": 6,
     "tasks": 6,

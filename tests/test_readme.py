@@ -11,9 +11,13 @@ COLUMN = 34
 WITHOUT_CODE = {"demo": "The checkpoint that ships: configuration, weights, tokenizer, trained heads and cards"}
 
 
+WITHOUT_MODULES = {"source": "The kernels in C"}
+
+
 def summary(path: Path) -> str:
-    """The first clause of a module's docstring."""
-    text = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    """The first clause of a module's docstring, or of the comment that a file in C begins with."""
+    source = path.read_text(encoding="utf-8")
+    text = source.removeprefix("/*") if path.suffix in (".c", ".h") else ast.get_docstring(ast.parse(source)) or ""
     return re.split(r"[.;:](?:\s|$)", text.replace("\n", " "), maxsplit=1)[0].strip()
 
 
@@ -27,12 +31,12 @@ def tree() -> str:
 
 
 def _folder(folder: Path, depth: int) -> list[str]:
-    about = WITHOUT_CODE.get(folder.name) or summary(folder / "__init__.py")
+    about = {**WITHOUT_CODE, **WITHOUT_MODULES}.get(folder.name) or summary(folder / "__init__.py")
     lines = [_line("  " * depth + folder.name + "/", about)]
     if folder.name in WITHOUT_CODE:
         return lines
-    files = [path for path in folder.iterdir() if path.suffix == ".py" and path.name != "__init__.py"]
-    lines += [_line("  " * (depth + 1) + path.name, summary(path)) for path in sorted(files)]
+    files = [path for path in folder.iterdir() if path.suffix in (".py", ".c", ".h")]
+    lines += [_line("  " * (depth + 1) + path.name, summary(path)) for path in sorted(files) if path.stem != "__init__"]
     for inner in sorted(path for path in folder.iterdir() if path.is_dir() and path.name != "__pycache__"):
         lines += _folder(inner, depth + 1)
     return lines

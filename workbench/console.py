@@ -27,7 +27,9 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEMO, metavar="M", help='"demo" (default), a folder or a Hub id')
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
     parser.add_argument(
-        "--precision", metavar="P", help="float32, bfloat16, float16, int8 or nf4; default: the folder's own"
+        "--precision",
+        metavar="P",
+        help="float32, bfloat16, float16, int8, nf4 or int4 (on a CPU); default: the folder's own",
     )
     parser.add_argument(
         "--device-map", metavar="D", help="auto, cpu, cuda:0, ...; default: the first GPU, or else the CPU"

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 
 from workbench.engine.engine import Engine
+from workbench.engine.pace import PaceRecord
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
-from workbench.loading.devices import DISK, automatic_limits, free_bytes, give_back_memory, may_offload
+from workbench.loading.devices import DISK, automatic_limits, cpu_threads, free_bytes, give_back_memory, may_offload
 from workbench.loading.heads import HeadCard
 from workbench.loading.identity import ModelIdentity
 from workbench.loading.load import LoadProgress, check_checkpoint, load_model
@@ -66,7 +67,7 @@ class ModelManager:
         self._shelf = Shelf(heads_folder)
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self._residents: list[_Resident] = []
-        self._cpu_threads = torch.get_num_threads()
+        self._cpu_threads = cpu_threads()
 
     def known(self) -> list[str]:
         """Checkpoints that can be named without a path: the demo."""
@@ -76,6 +77,11 @@ class ModelManager:
         """The models in memory, in the order they were loaded."""
         with self._lock:
             return [_with_leases(resident) for resident in self._residents]
+
+    def paces(self) -> dict[ModelSpec, PaceRecord]:
+        """How fast each loaded model has been writing, by the spec it was first asked for."""
+        with self._lock:
+            return {resident.shown.spec: resident.language_model.engine.pace for resident in self._residents}
 
     def is_loaded(self, spec: ModelSpec) -> bool:
         """Whether a lease of this model starts without loading, under whichever name it was loaded."""
@@ -212,14 +218,14 @@ class ModelManager:
         """Loads a model in place of idle ones, which come back if it fails."""
         # All that can be known without the values is checked while the old models still serve.
         check_checkpoint(CLASSES[found.own_head], found.folder, found.spec.precision)
-        Tokenizer.from_folder(found.folder)
+        tokenizer = Tokenizer.from_folder(found.folder)
         evicted = self._make_room(found)
         try:
-            return self._load(found, progress)
+            return self._load(found, tokenizer, progress)
         except BaseException:
             for earlier in evicted:
                 try:
-                    self._load(earlier, None)
+                    self._load(earlier, Tokenizer.from_folder(earlier.folder), None)
                 except Exception as error:
                     # The first error is the one to tell; the others still come back.
                     logging.getLogger(__name__).warning("%s did not come back: %s", earlier.spec.checkpoint, error)
@@ -250,13 +256,12 @@ class ModelManager:
             _free(resident)
         return [resident.found for resident in leaving]
 
-    def _load(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+    def _load(self, found: Found, tokenizer: Tokenizer, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         """Loads and admits a model."""
         began = time.monotonic()
         # A thread begins with the number that the last engine set for itself; a load takes all.
         torch.set_num_threads(self._cpu_threads)
-        spec, plan, tokenizer = found.spec, self._plan(found), Tokenizer.from_folder(found.folder)
-        limits, left = spec.max_memory, self._budget_left()
+        spec, plan, limits, left = found.spec, self._plan(found), found.spec.max_memory, self._budget_left()
         if spec.device_map == "auto" and limits is None and left is not None:
             limits = automatic_limits(left)
         model, report = load_model(
@@ -272,16 +277,8 @@ class ModelManager:
         in_memory = sum(part.bytes for part in parts if DISK not in part.device)
         # One context's room is left for the beginnings that many requests share.
         caches = (plan.available_bytes - in_memory) // plan.kv_cache_bytes_per_stream - 1
-        shown = LoadedModel(
-            spec=spec,
-            parameters=sum(part.parameters for part in parts),
-            weights_bytes=sum(part.bytes for part in parts),
-            parts=parts,
-            seconds=time.monotonic() - began,
-            leases=0,
-            report=report,
-            max_streams=max(1, min(self._max_streams, caches)),
-        )
+        streams = max(1, min(self._max_streams, caches))
+        shown = LoadedModel(spec, parts, time.monotonic() - began, report, streams)
         engine = Engine(model, tokenizer.size, trained_heads(model), shown.max_streams, cores=self._cpu_threads)
         language_model = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
         resident = _Resident(shown, found, found.key, language_model, last_used=time.monotonic())

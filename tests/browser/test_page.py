@@ -20,6 +20,7 @@ from tests.browser.pages import (
 )
 from tests.ui.fake import FakeLanguageModel
 from workbench.manager import DEMO_FOLDER, ModelManager
+from workbench.speed import MEASURED
 
 
 def test_the_page_is_there_before_the_model_and_says_how_it_loads(tab: "playwright.Page") -> None:
@@ -177,6 +178,22 @@ def test_a_failed_load_is_told_and_the_old_model_stays(tab: "playwright.Page") -
     expect(tab.locator("#plan .notice.error")).to_contain_text("<b>nowhere</b>")
     expect(tab.locator(".card")).to_have_count(1)
     expect(tab.locator("#load-button")).to_be_enabled()
+
+
+def test_a_measurement_is_shown_and_stopped(tab: "playwright.Page", model: FakeLanguageModel) -> None:
+    closed, model.seconds_per_token = model.closed, 0.2
+    tab.get_by_role("tab", name="Models").click()
+    expect(tab.locator(".machine b")).to_contain_text("GB/s")
+    tab.locator(".measure").first.click()
+    expect(tab.locator(".speed .progress")).to_contain_text("Measuring")
+    tab.locator(".halt").click()
+    expect(tab.locator(".measure").first).to_be_visible()
+    model.seconds_per_token = SLOW_SECONDS
+    for _ in range(100):
+        if model.closed > closed:
+            break
+        tab.wait_for_timeout(100)
+    assert model.requests[-1] == MEASURED and model.closed == closed + 1
 
 
 @pytest.mark.parametrize("name", ["Generate", "Models"])

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workbench.engine.jobs import LARGEST_SEED, Beams, Decode, Handle, Read, Sampling, Score, Scored, Token
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import LARGEST_SEED, Beams, Decode, Read, Sampling, Score, Scored, Token
 from workbench.errors import BadRequest, Cancelled
 
 BOUNDS: dict[str, tuple[float, float]] = {

@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from workbench.engine.jobs import Decode, Handle
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Decode
 from workbench.engine.scheduler import Scheduler
 from workbench.errors import Busy
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from tests.gptj.tiny import tiny_causal, tiny_config, tokens
-from workbench.gptj.cache import GROWTH, CacheRows, KVCache
+from workbench.gptj.cache import GROWTH, CacheRows, KVCache, attend_rows
 
 TOKENS = 9
 
@@ -185,6 +185,40 @@ def test_rows_of_different_lengths_decode_together_as_each_alone(padding: int) -
             for row, text in enumerate(texts):
                 close(found[row], model(text).logits[0, at:][:1])
     assert [cache.length for cache in caches] == [length + 2 for length in lengths]
+
+
+@pytest.mark.parametrize("counts", [(1, 1), (3, 1), (1, 4), (2, 3)])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_several_tokens_of_a_stream_decode_together_as_one_by_one(counts: tuple[int, int], padding: int) -> None:
+    model, lengths = tiny_causal(), (3, 7)
+    texts = [tokens(1, length + count, seed=length) for length, count in zip(lengths, counts, strict=True)]
+    with torch.no_grad():
+        caches = [model(text[:, :length]).past_key_values for text, length in zip(texts, lengths, strict=True)]
+        streams = [cache for cache, count in zip(caches, counts, strict=True) for _ in range(count)]
+        rows = CacheRows(streams, len(streams) + padding)
+        fed = [text[0, length:] for text, length in zip(texts, lengths, strict=True)]
+        batch = torch.cat([*fed, torch.zeros(padding, dtype=torch.long)])[:, None]
+        found = model(batch, past_key_values=rows, use_cache=False).logits[:, 0]
+        expected = [model(text).logits[0, length:] for text, length in zip(texts, lengths, strict=True)]
+    close(found[: len(streams)], torch.cat(expected))
+    assert [cache.length for cache in caches] == [text.shape[1] for text in texts]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("width", [8, 9, 64])
+def test_a_row_attends_the_same_wherever_it_stands(dtype: torch.dtype, width: int) -> None:
+    def made(count: int, seed: int) -> Tensor:
+        return torch.randn(2, count, width, generator=torch.Generator().manual_seed(seed)).to(dtype)
+
+    queries = made(5, 0).transpose(0, 1)
+    keys, values = [made(3 + row, row) for row in range(5)], [made(3 + row, 9 + row) for row in range(5)]
+    together = attend_rows(queries, keys, values)
+    for row in range(5):
+        alone = attend_rows(queries[row : row + 1], keys[row : row + 1], values[row : row + 1])
+        assert torch.equal(together[row], alone[0])
+        weights = torch.softmax((keys[row] @ queries[row, :, :, None]).float() / width**0.5, 1)
+        expected = (weights * values[row].float()).sum(1)
+        torch.testing.assert_close(alone[0].float(), expected, atol=3e-2, rtol=2e-2)
 
 
 def test_padding_rows_stand_at_position_zero() -> None:

@@ -76,6 +76,13 @@ def test_a_stop_string_ends_the_text_before_it(model: LanguageModel, seed: int, 
     assert stopped.text == whole[: whole.find(stop)] and stopped.finish_reason == "stop_string"
 
 
+def test_an_answer_tells_how_many_tokens_were_guessed(model: LanguageModel) -> None:
+    asked = Generate("The old king, the old king, the old king,", 40, sampling=Sampling(temperature=0.0), seed=1)
+    found, plain = model.generate(asked), model.generate(replace(asked, lookup=False))
+    assert (found.text, found.tokens) == (plain.text, plain.tokens)
+    assert 0 < found.accepted_tokens <= found.drafted_tokens and plain.drafted_tokens == 0
+
+
 def test_a_stream_that_reaches_its_stop_string_is_cancelled(model: LanguageModel) -> None:
     stop = model.generate(REQUEST).text[2:4]
     model.generate(replace(REQUEST, stop=(stop,), max_new_tokens=50))

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
+from workbench.engine.pace import PaceRecord
 from workbench.errors import BadRequest, Busy, CheckpointNotFound
 from workbench.loading.heads import HeadCard
 from workbench.loading.load import LoadProgress
@@ -106,6 +107,7 @@ class FakeManager:
         self.load_seconds = load_seconds
         self.leases: Counter[ModelSpec] = Counter()
         self._loaded: dict[ModelSpec, LoadedModel] = {}
+        self.records: dict[ModelSpec, PaceRecord] = {}
 
     def known(self) -> list[str]:
         """The checkpoints on this machine."""
@@ -114,6 +116,10 @@ class FakeManager:
     def loaded(self) -> list[LoadedModel]:
         """The loaded models, with their leases as they are now."""
         return [replace(model, leases=self.leases[spec]) for spec, model in self._loaded.items()]
+
+    def paces(self) -> dict[ModelSpec, PaceRecord]:
+        """What each model wrote lately: nothing, or what a test noted."""
+        return {spec: self.records.setdefault(spec, PaceRecord()) for spec in self._loaded}
 
     def is_loaded(self, spec: ModelSpec) -> bool:
         """Whether this model, however its name is spelt, is in memory."""
@@ -128,6 +134,7 @@ class FakeManager:
         totals = {name: int(parameters * size) + streams * cache for name, size in BYTES_PER_PARAMETER.items()}
         fits = totals[spec.precision or "float32"] <= available
         return MemoryPlan(
+            precision=spec.precision or "float32",
             parameters=parameters,
             weights_bytes=int(parameters * BYTES_PER_PARAMETER[spec.precision or "float32"]),
             kv_cache_bytes_per_stream=cache,
@@ -140,6 +147,7 @@ class FakeManager:
             alternatives=tuple(
                 (n, total, total <= available) for n, total in totals.items() if n != (spec.precision or "float32")
             ),
+            read_bytes_per_token={name: int(0.85 * parameters * size) for name, size in BYTES_PER_PARAMETER.items()},
         )
 
     def load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None = None) -> LoadedModel:
@@ -151,8 +159,7 @@ class FakeManager:
             if progress is not None:
                 progress(LoadProgress(step, 10, size * step // 10, size, f"transformer.h.{step}.attn.q_proj.weight"))
         self._loaded[spec] = LoadedModel(
-            spec=spec, parameters=parameters, weights_bytes=size, parts=_parts(parameters, size, spec),
-            seconds=self.load_seconds, leases=0, report=None,
+            spec=spec, parts=_parts(parameters, size, spec), seconds=self.load_seconds, report=None,
         )  # fmt: skip
         return self._loaded[spec]
 

@@ -27,6 +27,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--frequency-penalty", type=float, default=0.0, metavar="X")
     parser.add_argument("--beams", type=int, default=1, metavar="N", help="beam search; needs --temperature 0")
     parser.add_argument("--length-penalty", type=float, default=1.0, metavar="X")
+    parser.add_argument("--no-lookup", action="store_true", help="guess no tokens ahead; they are the same either way")
     parser.add_argument("--seed", type=int, metavar="S", help="default: a fresh one, told in the answer")
     parser.add_argument("--stop", action="append", default=[], metavar="TEXT", help="ends the text; may be repeated")
     parser.add_argument("--ban", action="append", default=[], metavar="WORD", help="never written; may be repeated")
@@ -46,8 +47,9 @@ def generate(options: argparse.Namespace) -> dict[str, Any]:
     if not options.json:
         print()
         pace = "" if answer.tokens_per_second is None else f", {answer.tokens_per_second:.1f} tokens/s"
+        ahead = f" ({answer.accepted_tokens} found in the text before)" if answer.accepted_tokens else ""
         note(
-            f"{answer.completion_tokens} tokens in {answer.seconds:.2f} s{pace}; "
+            f"{answer.completion_tokens} tokens{ahead} in {answer.seconds:.2f} s{pace}; "
             f"seed {answer.seed}; {answer.finish_reason}"
         )
     return dataclasses.asdict(answer)
@@ -67,6 +69,7 @@ def _request(options: argparse.Namespace) -> Generate:
         banned=tuple(options.ban),
         num_beams=options.beams,
         length_penalty=options.length_penalty,
+        lookup=not options.no_lookup,
     )  # fmt: skip
 
 

@@ -1,16 +1,31 @@
 """Decode jobs under way: a prompt, then a token a step, sampled or by beam search."""
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 from torch import Tensor
 
 from workbench.engine.beams import BeamSearch
-from workbench.engine.jobs import Decode, Decoded, Handle, Token
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Decode, Decoded, Token
+from workbench.engine.lookup import Lookup
 from workbench.engine.sampling import Sampler, check_finite, describe
-from workbench.engine.served import Prefill, Served
+from workbench.engine.served import Following, Prefill, Served
 from workbench.gptj.cache import KVCache
+
+
+class Ended(NamedTuple):
+    """How a continuation came to its end."""
+
+    reason: str
+    stop_token: int | None = None
 
 
 class DecodeWork:
     """One stream, each token drawn from the stream's own generator.
+
+    A step may compute guesses of the tokens to come. The draws are made in order, up to the first token that was not
+    guessed; what was computed after it is forgotten. So the tokens are those of a stream without guesses.
 
     Raises:
         TooLong: prompt and forced tokens exceed the context.
@@ -24,6 +39,9 @@ class DecodeWork:
         self._sampler = sampler_of(served, job)
         self._tokens: list[Token] = []
         self._ids: list[int] = []
+        self._lookup: Lookup | None = None
+        self._drafts: tuple[int, ...] = ()
+        """The guesses that the step under way computes."""
         self.slots = 1
         self.apart, self.exclusive = False, False
         self.done = False
@@ -33,19 +51,48 @@ class DecodeWork:
         """1 once the prompt is in the cache."""
         return 1 if self._prefill.done else 0
 
+    @property
+    def written(self) -> int:
+        """Tokens so far."""
+        return len(self._ids)
+
     def solo_step(self) -> None:
         """A chunk of the prompt; after the last one the first token is chosen."""
         hidden = self._prefill.step()
         if self._prefill.done:
+            if self._job.lookup:
+                self._lookup = Lookup(self._job.prompt)
             self.advance(self._served.logits(hidden[-1:]))
 
-    def rows(self) -> list[tuple[int, KVCache]]:
-        """The newest token, over the stream's cache."""
-        return [(self._ids[-1], self._prefill.cache)]
+    def rows(self, spare: int = 0) -> list[Following]:
+        """The newest token over the stream's cache, and behind it at most so many guesses of the next."""
+        spare = min(spare, self._limit - len(self._ids) - 1)
+        if self._lookup is not None and spare > 0:
+            forced = self._job.forced[len(self._ids) :][:spare]  # what must come needs no guess
+            self._drafts = forced or self._lookup.draft(spare)
+        return [((self._ids[-1], *self._drafts), self._prefill.cache)]
 
     def advance(self, logits: Tensor) -> None:
-        """Chooses the next token from (1, V); ends at a stop token or at the limit."""
-        row = logits[0]
+        """Chooses tokens from (1 + guesses, V), as many as were guessed rightly and one more; may end with any."""
+        began, drafts, accepted = len(self._ids), self._drafts, 0
+        self._drafts = ()
+        ended = None
+        for row, draft in zip(logits, (*drafts, None), strict=True):
+            ended = self._choose(row)
+            stopped = ended is not None and ended.stop_token is not None
+            came = not stopped and self._ids[-1] == draft
+            accepted += came
+            if ended is not None or not came:
+                break
+        if self._lookup is not None and drafts and began >= len(self._job.forced):
+            self._lookup.judge(len(drafts), accepted)
+        if ended is not None:
+            self._finish(ended)
+        else:  # the newest token is not in the cache yet
+            self._prefill.cache.trim(len(self._job.prompt) + len(self._ids) - 1)
+
+    def _choose(self, row: Tensor) -> Ended | None:
+        """The next token from (V,); gives how the continuation ended, if it did."""
         check_finite(row)
         index, forced = len(self._ids), self._job.forced
         # Forced tokens draw too: whoever forces what was written before goes on as it went on.
@@ -53,20 +100,21 @@ class DecodeWork:
         if index < len(forced):
             chosen = forced[index]
         if chosen in self._job.stop_tokens and index >= len(forced):
-            self._finish("stop", chosen)
-            return
+            return Ended("stop", chosen)
         token = describe(row, chosen, self._job.alternatives, self._served.known_tokens)
         self._ids.append(chosen)
         self._tokens.append(token)
+        if self._lookup is not None:
+            self._lookup.add(chosen)
         self.handle.emit(token)
         if self._job.ends is not None and self._job.ends(chosen):
-            self._finish("ended", None)
-        elif len(self._ids) == self._limit:
-            self._finish("length", None)
+            return Ended("ended")
+        return Ended("length") if len(self._ids) == self._limit else None
 
-    def _finish(self, reason: str, stop_token: int | None) -> None:
+    def _finish(self, ended: Ended) -> None:
         self.done = True
-        self.handle.finish(Decoded(tuple(self._tokens), reason, stop_token))
+        drafted, accepted = (0, 0) if self._lookup is None else (self._lookup.drafted, self._lookup.accepted)
+        self.handle.finish(Decoded(tuple(self._tokens), ended.reason, ended.stop_token, drafted, accepted))
 
 
 class BeamWork:
@@ -99,9 +147,9 @@ class BeamWork:
             self._caches = [self._prefill.cache]
             self.advance(self._served.logits(hidden[-1:]))
 
-    def rows(self) -> list[tuple[int, KVCache]]:
-        """Each beam's newest token over its cache."""
-        return list(zip(self._search.newest(), self._caches, strict=True))
+    def rows(self, spare: int = 0) -> list[Following]:
+        """Each beam's newest token over its cache; beams guess nothing."""
+        return [((token,), cache) for token, cache in zip(self._search.newest(), self._caches, strict=True)]
 
     def advance(self, logits: Tensor) -> None:
         """Takes (beams, V), keeps the best continuations and gives each its own cache."""
@@ -125,6 +173,17 @@ class BeamWork:
             self.handle.emit(token)
         reason = "length" if best.stop_token is None else "stop"
         self.handle.finish(Decoded(best.tokens, reason, best.stop_token))
+
+
+def taking_part(works: Sequence[DecodeWork | BeamWork], served: Served) -> list[list[Following]]:
+    """What each brings to the next step; rows that cost next to nothing are offered around for guesses."""
+    spare = served.spare_rows(sum(work.row_count for work in works))
+    brought = []
+    for left, work in zip(range(len(works), 0, -1), works, strict=True):
+        mine = work.rows(-(-spare // left))
+        spare -= sum(len(tokens) - 1 for tokens, _ in mine)
+        brought.append(mine)
+    return brought
 
 
 def room_to_decode(served: Served, job: Decode) -> int:

@@ -1,6 +1,7 @@
 """One thread owns a model: jobs go in from any thread, tokens and results come out through handles."""
 
 import threading
+import time
 from collections.abc import Mapping
 from types import TracebackType
 
@@ -8,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.branches import Grown, Tree
-from workbench.engine.decoding import BeamWork, DecodeWork
-from workbench.engine.jobs import Decode, Decoded, Handle, Job, Read, Score, Scored
+from workbench.engine.decoding import BeamWork, DecodeWork, taking_part
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Decode, Decoded, Job, Read, Score, Scored
+from workbench.engine.pace import PaceRecord, step_of
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import AnyModel, Served, ServedHead
-from workbench.engine.sizing import chunk_tokens, cpu_threads_for, row_block, workers_for
+from workbench.engine.served import AnyModel, ServedHead
+from workbench.engine.sizing import cpu_threads_for, serve, workers_for
 from workbench.engine.trees import TreeWork
 from workbench.errors import Cancelled, NotEnoughMemory
 from workbench.gptj.lora import Adapter
@@ -49,13 +52,7 @@ class Engine:
         threaded: bool = True,
         cores: int | None = None,
     ):
-        self.served = Served(
-            model=model,
-            chunk_tokens=chunk_tokens(model),
-            row_block=row_block(model),
-            known_tokens=model.config.vocab_size if known_tokens is None else known_tokens,
-            heads={name: ServedHead(module) for name, module in (heads or {}).items()},
-        )
+        self.served = serve(model, known_tokens, heads or {})
         self._scheduler: Scheduler[EngineWork] = Scheduler(max_rows, max_waiting)
         self._lock = threading.Condition()
         self._closed = False
@@ -68,6 +65,7 @@ class Engine:
         """Whether the engine's thread needs the model for itself."""
         self.steps = 0
         """Forward passes so far."""
+        self.pace = PaceRecord()
         self._helpers = 0 if cores is None or not threaded else workers_for(model, cores) - 1
         targets = [self._serve, *[self._help] * self._helpers] if threaded else []
         self._threads = [threading.Thread(target=target, name="engine", daemon=True) for target in targets]
@@ -256,18 +254,24 @@ class Engine:
     def _row_step(self, together: list[EngineWork]) -> None:
         self.steps += 1
         works = [work for work in together if isinstance(work, (DecodeWork, BeamWork))]
-        rows = [work.rows() for work in works]
+        streams = [work for work in works if isinstance(work, DecodeWork)]
+        began, written = time.perf_counter(), sum(work.written for work in streams)
+        rows = taking_part(works, self.served)
         try:
             logits = self.served.decode([row for mine in rows for row in mine])
         except Exception as error:
             for work in works:
                 self._fail(work, error)
             return
-        for work, part in zip(works, logits.split([len(mine) for mine in rows]), strict=True):
+        counts = [sum(len(tokens) for tokens, _ in mine) for mine in rows]
+        for work, part in zip(works, logits.split(counts), strict=True):
             try:
                 work.advance(part)
             except Exception as error:
                 self._fail(work, error)
+        if len(streams) == len(works):  # of a beam search's rows only one text comes
+            grown = sum(work.written for work in streams) - written
+            self.pace.note(step_of(time.perf_counter() - began, rows, grown))
 
     def _fail(self, work: EngineWork, error: Exception) -> None:
         shown = as_shown(error)

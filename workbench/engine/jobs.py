@@ -1,15 +1,12 @@
-"""What the engine can be asked, what it answers, and the handle between asker and engine."""
+"""What the engine can be asked, and what it answers."""
 
 import math
-import queue
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Generic, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, TypeVar
 
 from workbench.engine.branches import Grown, Tree
-from workbench.errors import BadRequest, Cancelled
+from workbench.errors import BadRequest
 
 if TYPE_CHECKING:  # requests are made where no torch is: what they cost must be milliseconds
     from torch import Tensor
@@ -121,6 +118,9 @@ class Decode:
     """Of the prompt's first tokens: their keys and values are kept for the next that begins so."""
     ends: Callable[[int], bool] | None = field(default=None, compare=False, repr=False)
     """Asked about each chosen token, once, in order: whether the continuation ends with it. Not for beams."""
+    lookup: bool = True
+    """Guess what comes next from what the text already holds, and compute the guesses in the same step: the tokens are
+    those of plain decoding, several a step where they repeat the text. Not for beams."""
 
     def __post_init__(self) -> None:
         check_whole("shared", self.shared, 0, len(self.prompt))
@@ -201,6 +201,10 @@ class Decoded:
     """"stop" (a stop token came), "ended" (`ends` said so) or "length" (max_new_tokens, or the context's end)."""
     stop_token: int | None = None
     """The stop token that came; not among the tokens."""
+    drafted: int = field(default=0, compare=False)
+    """Guesses that were computed; see `Decode.lookup`."""
+    accepted: int = field(default=0, compare=False)
+    """Of the tokens, those that were guessed."""
 
 
 @dataclass(frozen=True)
@@ -222,79 +226,3 @@ class Scored:
 
 Job = Decode | Score | Read | Tree
 Result = TypeVar("Result", Decoded, list[Scored], "Tensor", Grown)
-
-
-@dataclass
-class Handle(Generic[Result]):
-    """The asker's end of a job: iterate it for tokens as they come, ask for its result, or cancel it.
-
-    The engine's thread writes, one asker reads; the queue and the event are what they share.
-    """
-
-    job: Job
-    _events: "queue.SimpleQueue[Token | None]" = field(default_factory=queue.SimpleQueue)
-    _done: threading.Event = field(default_factory=threading.Event)
-    _result: Result | None = None
-    _error: BaseException | None = None
-    cancelled: bool = False
-    ended_at: float = 0.0
-    """When the job ended, on time.monotonic's clock in seconds; 0.0: it has not."""
-
-    def __iter__(self) -> Iterator[Token]:
-        """Tokens as they are decoded; raises what the job failed with."""
-        return (token for token in self.events(None) if token is not None)
-
-    def events(self, heartbeat_seconds: float | None) -> Iterator[Token | None]:
-        """As iterating, with a None whenever so much time passes without a token, so that a waiting asker can leave."""
-        while True:
-            try:
-                token = self._events.get(timeout=heartbeat_seconds)
-            except queue.Empty:
-                yield None
-                continue
-            if token is None:
-                break
-            yield token
-        self._events.put(None)  # whoever iterates again must not wait for ever
-        if self._error is not None:
-            raise self._error
-
-    def result(self, timeout_seconds: float | None = None) -> Result:
-        """Waits for the end and gives the result, or raises what the job failed with."""
-        if not self._done.wait(timeout_seconds):
-            raise TimeoutError(f"no result within {timeout_seconds} s")
-        if self._error is not None:
-            raise self._error
-        return self._result  # type: ignore[return-value]
-
-    @property
-    def done(self) -> bool:
-        """Whether the job has ended, well or not."""
-        return self._done.is_set()
-
-    def cancel(self) -> None:
-        """Asks the engine to drop the job; it leaves on the engine's next step."""
-        self.cancelled = True
-
-    def emit(self, token: Token) -> None:
-        """For the engine: hands a token to the asker, stamped now, so that a slow asker does not slow the clock."""
-        self._events.put(replace(token, emitted_at=time.monotonic()))
-
-    def finish(self, result: Result) -> None:
-        """For the engine: the job's end."""
-        self._result = result
-        self._end()
-
-    def fail(self, error: BaseException) -> None:
-        """For the engine: the job's end, with an error."""
-        self._error = error
-        self._end()
-
-    def drop(self) -> None:
-        """For the engine: the end of a cancelled job."""
-        self.fail(Cancelled("The request was stopped before it was done."))
-
-    def _end(self) -> None:
-        self.ended_at = time.monotonic()
-        self._done.set()
-        self._events.put(None)

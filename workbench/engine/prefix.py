@@ -1,10 +1,14 @@
-"""Keys and values of the beginnings that many requests share, kept from one request to the next."""
+"""Keys and values of prompts' beginnings, kept from one request to the next.
+
+Some are said to be shared by many requests. Others are kept without being asked: of the latest prompts, so that one
+that is tried again, or changed near its end, is not computed from its start.
+"""
 
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 
-from workbench.engine.jobs import Handle
+from workbench.engine.handle import Handle
 from workbench.gptj.cache import GROWTH, KVCache
 
 MOST_PREFIXES = 4
@@ -20,7 +24,7 @@ Compute = Callable[[Sequence[int], KVCache], object]
 
 
 class Prefix:
-    """One beginning, computed by whoever needs it first, a chunk at a time.
+    """One beginning, computed by whoever needs it first, a chunk at a time, or copied from who has it.
 
     Its chunks start at whole multiples from its own start, so its bits depend on its tokens alone.
 
@@ -28,11 +32,12 @@ class Prefix:
 
     Args:
         token_bytes: that the keys and values of a token take.
+        room: for tokens that its jobs write behind it.
     """
 
-    def __init__(self, tokens: tuple[int, ...], n_layer: int, chunk_tokens: int, token_bytes: int):
+    def __init__(self, tokens: tuple[int, ...], n_layer: int, chunk_tokens: int, token_bytes: int, room: int = GROWTH):
         self._tokens, self._chunk_tokens = tokens, chunk_tokens
-        room = -(-(len(tokens) + GROWTH) // GROWTH) * GROWTH
+        room = grown(len(tokens) + room)
         self.cache = KVCache(n_layer, capacity=room)
         self._planned_bytes = room * token_bytes
         self._fed = 0
@@ -87,9 +92,28 @@ class Prefix:
         with self._lock:
             return self._copy(room)
 
+    def common(self, tokens: tuple[int, ...]) -> int:
+        """How many tokens of a text are computed here, in whole chunks; never its last token."""
+        most, size = min(self._fed, len(tokens) - 1), self._chunk_tokens
+        at = 0
+        while at + size <= most and self._tokens[at : at + size] == tokens[at : at + size]:
+            at += size
+        return at
+
+    def give(self, cache: KVCache, length: int) -> None:
+        """Puts the first `length` tokens into an empty cache, which then is as if it had computed them itself."""
+        with self._lock:
+            _copy(self.cache, cache, length, self._chunk_tokens)
+
+    def take(self, cache: KVCache) -> None:
+        """Takes all its tokens from a cache that begins with them."""
+        with self._lock:
+            _copy(cache, self.cache, len(self._tokens), self._chunk_tokens)
+            self._fed = len(self._tokens)
+
     def _copy(self, room: int) -> KVCache:
         length = len(self._tokens)
-        twin = KVCache(len(self.cache), capacity=-(-(length + room) // GROWTH) * GROWTH)
+        twin = KVCache(len(self.cache), capacity=grown(length + room))
         for layer in range(len(self.cache)):
             keys, values = self.cache[layer]
             twin.extend(layer, keys[:, :, :length], values[:, :, :length])
@@ -122,7 +146,51 @@ class Prefixes:
                 self._kept.popitem(last=False)
             return prefix
 
+    def begin(self, tokens: tuple[int, ...], cache: KVCache) -> int:
+        """Fills an empty cache with as much of a text's beginning as is kept; gives how many tokens that is."""
+        with self._lock:
+            found = max(self._kept.items(), key=lambda kept: kept[1].common(tokens), default=None)
+            length = 0 if found is None else found[1].common(tokens)
+            if found is None or length < SMALLEST_PREFIX:
+                return 0
+            self._kept.move_to_end(found[0])
+        found[1].give(cache, length)
+        return length
+
+    def keep(self, tokens: tuple[int, ...], cache: KVCache, chunk_tokens: int, token_bytes: int) -> None:
+        """Keeps the whole chunks of a prompt that a cache holds, as many as the bytes allow; the oldest go for it."""
+        most = min(len(tokens), MOST_BYTES // token_bytes // GROWTH * GROWTH)
+        tokens = tokens[: most // chunk_tokens * chunk_tokens]
+        with self._lock:
+            whole = next((kept for kept in self._kept if kept[: len(tokens)] == tokens), None)
+            if whole is not None:
+                self._kept.move_to_end(whole)
+            if whole is not None or len(tokens) < SMALLEST_PREFIX:
+                return
+            for shorter in [kept for kept in self._kept if tokens[: len(kept)] == kept]:
+                del self._kept[shorter]
+            planned = grown(len(tokens)) * token_bytes
+            while self._kept and (len(self._kept) >= MOST_PREFIXES or self.bytes + planned > MOST_BYTES):
+                self._kept.popitem(last=False)
+            prefix = Prefix(tokens, len(cache), chunk_tokens, token_bytes, room=0)
+            prefix.take(cache)
+            self._kept[tokens] = prefix
+
     def clear(self) -> None:
         """Drops all; jobs under way keep what they work with."""
         with self._lock:
             self._kept.clear()
+
+
+def grown(tokens: int) -> int:
+    """The room that a cache of so many tokens takes."""
+    return -(-tokens // GROWTH) * GROWTH
+
+
+def _copy(held: KVCache, empty: KVCache, length: int, chunk_tokens: int) -> None:
+    """Gives an empty cache another's first tokens."""
+    # The first chunk by itself, as when it is computed: the room that a cache takes depends on what comes first.
+    for start, end in ((0, min(chunk_tokens, length)), (min(chunk_tokens, length), length)):
+        for layer in range(len(held)):
+            keys, values = held[layer]
+            empty.extend(layer, keys[:, :, start:end], values[:, :, start:end])

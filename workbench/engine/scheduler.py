@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Collection, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from workbench.engine.jobs import Handle
+from workbench.engine.handle import Handle
 from workbench.errors import Busy
 
 

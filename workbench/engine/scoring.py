@@ -8,7 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from workbench.engine.jobs import Handle, Read, Score, Scored, Token
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Read, Score, Scored, Token
 from workbench.engine.packing import CONTEXT, Pass, planned, visible
 from workbench.engine.prefix import Prefix
 from workbench.engine.sampling import check_finite, describe_all
@@ -151,7 +152,7 @@ class ReadWork:
                 "anew since."
             )
         self._served, self._job, self.handle = served, job, handle
-        self._prefill = Prefill(served, job.tokens)
+        self._prefill = Prefill(served, job.tokens, fresh=True)
         self._hidden: list[Tensor] = []
         self.slots = 0
         self.row_count = 0

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from workbench.engine.jobs import check_whole
 from workbench.engine.prefix import MOST_BYTES, SMALLEST_PREFIX, Prefix, Prefixes
 from workbench.errors import BadRequest, TooLong
-from workbench.gptj.cache import CacheRows, KVCache
+from workbench.gptj.cache import AttendRows, CacheRows, KVCache, attend_rows
 from workbench.gptj.heads import GPTJForQuestionAnswering, GPTJForSequenceClassification
 from workbench.gptj.lora import Adapter
 from workbench.gptj.model import GPTJForCausalLM
+from workbench.kernels.rows import MOST_ROWS, row_linear
 
+Following = tuple[tuple[int, ...], KVCache]
+"""A stream's next tokens, over its cache."""
 AnyModel = GPTJForCausalLM | GPTJForSequenceClassification | GPTJForQuestionAnswering
 
 
@@ -51,11 +54,17 @@ class Served:
     """Tokens a prefill step computes. Chunks start at whole multiples, so their bits depend on the prompt alone."""
     row_block: int
     """Rows of a decoding step. A matrix product's bits depend on its number of rows, so steps always have this many;
-    0 takes as many rows as there are, for precisions that look across rows anyway."""
+    0 takes as many rows as there are: where rows look at each other anyway, or each is computed for itself."""
+    fill_rows: int
+    """Where `row_block` is 0: guessed tokens may fill a decoding step up to so many rows, each computed for itself."""
     known_tokens: int
     """Ids from here on have no token and are never drawn."""
     heads: dict[str, ServedHead] = field(default_factory=dict)
     """By name. Heads are added and taken away from any thread; jobs hold the one they began with."""
+    attend: AttendRows = attend_rows
+    """How the attention of a decoding step's rows is computed."""
+    reads_head_once: bool = False
+    """Whether the language-model head's few rows of a decoding step have a kernel of their own."""
     prefixes: Prefixes = field(default_factory=Prefixes)
     """Beginnings that many requests share."""
 
@@ -131,6 +140,13 @@ class Served:
         """The kept keys and values of a beginning."""
         return self.prefixes.get(tokens, self.model.config.n_layer, self.chunk_tokens, self._token_bytes)
 
+    def keep(self, tokens: tuple[int, ...], cache: KVCache) -> None:
+        """Keeps what a cache holds of a prompt for the next that begins like it, if there is memory for it."""
+        try:
+            self.prefixes.keep(tokens, cache, self.chunk_tokens, self._token_bytes)
+        except (MemoryError, RuntimeError):  # a copy that finds no room, as PyTorch says it: the request goes on
+            self.prefixes.clear()
+
     @property
     def _token_bytes(self) -> int:
         """Of a token's keys and values."""
@@ -139,22 +155,34 @@ class Served:
 
     def logits(self, hidden: Tensor) -> Tensor:
         """(T, C) -> (T, V) in float32 on the CPU, where sampling takes place."""
-        logits: Tensor = self._lm_head(hidden)
+        head = self._lm_head
+        if self.reads_head_once and len(hidden) <= MOST_ROWS:
+            return row_linear(hidden, head.weight, head.bias)
+        logits: Tensor = head(hidden)
         return logits.float().cpu()
 
-    def decode(self, rows: Sequence[tuple[int, KVCache]]) -> Tensor:
-        """Logits after one more token a row, (rows, V); extends each row's cache."""
-        block = self.row_block or len(rows)
+    def spare_rows(self, rows: int) -> int:
+        """How many more rows a decoding step of so many takes at next to no cost."""
+        return -rows % self.row_block if self.row_block else max(0, self.fill_rows - rows)
+
+    def decode(self, streams: Sequence[Following]) -> Tensor:
+        """Logits after each of the streams' next tokens, (tokens, V); extends each stream's cache.
+
+        A token is a row of the step, whichever stream it belongs to.
+        """
+        rows = [(token, cache) for tokens, cache in streams for token in tokens]
+        most = self.row_block or MOST_ROWS
         parts = []
-        for start in range(0, len(rows), block):
-            group = rows[start : start + block]
-            tokens = [[token] for token, _ in group] + [[0]] * (block - len(group))
-            hidden = self._trunk(tokens, CacheRows([cache for _, cache in group], block))
+        for start in range(0, len(rows), most):
+            group = rows[start : start + most]
+            width = self.row_block or len(group)
+            ids = [[token] for token, _ in group] + [[0]] * (width - len(group))
+            hidden = self._trunk(ids, CacheRows([cache for _, cache in group], width, self.attend))
             parts.append(self.logits(hidden[:, 0])[: len(group)])
         return torch.cat(parts)
 
     @property
-    def _lm_head(self) -> nn.Module:
+    def _lm_head(self) -> nn.Linear:
         if isinstance(self.model, GPTJForCausalLM):
             return self.model.lm_head
         what = "classifier" if isinstance(self.model, GPTJForSequenceClassification) else "span reader"
@@ -175,11 +203,14 @@ class Prefill:
         tokens: the prompt.
         room: tokens to keep free in the cache for what follows.
         shared: how many of the first tokens other requests begin with too.
+        fresh: every chunk's states are wanted, so nothing that is kept is taken, and nothing is kept.
     """
 
-    def __init__(self, served: Served, tokens: tuple[int, ...], room: int = 0, shared: int = 0):
+    def __init__(self, served: Served, tokens: tuple[int, ...], room: int = 0, shared: int = 0, fresh: bool = False):
         self._served, self._tokens, self._room = served, tokens, room
         shared = served.shared_tokens(shared, len(tokens))
+        # What many requests share is kept as such; their own ends would only push each other out.
+        self._kept = not fresh and not shared
         self._prefix = served.prefix(tokens[:shared]) if shared else None
         self._fed = 0
         self.cache = KVCache(served.model.config.n_layer, capacity=len(tokens) + room)
@@ -197,9 +228,14 @@ class Prefill:
                 self.cache = self._prefix.copy(len(self._tokens) + self._room - self._prefix.length)
                 self._fed, self._prefix = self._prefix.length, None
             return torch.empty(0, self._served.model.config.n_embd)
+        if self._kept and not self._fed:
+            self._fed = self._served.prefixes.begin(self._tokens, self.cache)
         chunk = self._tokens[self._fed : self._fed + self._served.chunk_tokens]
+        hidden = self._served.hidden(chunk, self.cache)
         self._fed += len(chunk)
-        return self._served.hidden(chunk, self.cache)
+        if self._kept and self.done:
+            self._served.keep(self._tokens, self.cache)
+        return hidden
 
 
 def input_device(model: AnyModel) -> torch.device:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from workbench.engine.branches import Grown, Tree, log_sum
-from workbench.engine.jobs import Handle
+from workbench.engine.handle import Handle
 from workbench.engine.sampling import check_finite
 from workbench.engine.served import Prefill, Served
 

@@ -18,10 +18,12 @@ ROTARY_BASE = 10000.0
 
 
 class Rotation(NamedTuple):
-    """Cosines and sines of the rotary angles, each (B or 1, 1, T, R / 2) in float32."""
+    """What rotates pairs of neighbours, each (B or 1, 1, T, R) in float32."""
 
     cosines: Tensor
+    """Of the angles, each for both of its pair."""
     sines: Tensor
+    """Likewise, negative for the first of its pair."""
 
 
 def rotation(positions: Tensor, rotated_width: int) -> Rotation:
@@ -29,7 +31,8 @@ def rotation(positions: Tensor, rotated_width: int) -> Rotation:
     pair = torch.arange(0, rotated_width, 2, dtype=torch.int64, device=positions.device)
     frequencies = 1.0 / (ROTARY_BASE ** (pair / rotated_width))
     angles = positions[:, None, :, None].float() * frequencies  # (B, 1, T, R / 2)
-    return Rotation(angles.cos(), angles.sin())
+    sines = angles.sin()
+    return Rotation(angles.cos().repeat_interleave(2, -1), torch.stack((-sines, sines), -1).flatten(-2))
 
 
 def rotate(states: Tensor, by: Rotation) -> Tensor:
@@ -37,12 +40,10 @@ def rotate(states: Tensor, by: Rotation) -> Tensor:
 
     A pair (a, b) becomes (a cos - b sin, b cos + a sin); pairs are neighbours, not halves.
     """
-    width = 2 * by.cosines.shape[-1]
-    pairs = states[..., :width].float().unflatten(-1, (-1, 2))  # (B, H, T, R / 2, 2)
-    first, second = pairs.unbind(-1)
-    turned = torch.stack(
-        (first * by.cosines - second * by.sines, second * by.cosines + first * by.sines), dim=-1
-    ).flatten(-2)
+    width = by.cosines.shape[-1]
+    turning = states[..., :width].float()
+    swapped = turning.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
+    turned = turning * by.cosines + swapped * by.sines
     return torch.cat((turned.to(states.dtype), states[..., width:]), dim=-1)
 
 

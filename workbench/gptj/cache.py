@@ -1,10 +1,12 @@
 """Keys and values of earlier tokens, so that a token is computed once.
 
 The cache is an argument of the forward pass, never hidden in a module. `KVCache` serves a batch whose rows have the
-same length; `CacheRows` lets streams of different lengths, each with its own `KVCache`, decode one token together.
+same length; `CacheRows` lets streams of different lengths, each with its own `KVCache`, decode together, a token a row.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import torch
 from torch import Tensor
@@ -12,6 +14,9 @@ from torch.nn import functional as F
 
 GROWTH = 256
 """A cache grows by whole steps of this many tokens, so that most extensions copy nothing."""
+
+AttendRows = Callable[[Tensor, Sequence[Tensor], Sequence[Tensor]], Tensor]
+"""Attention of N queries, each over tokens of its own: (N, H, D), N keys and N values (H, S_n, D) -> (N, H, D)."""
 
 
 class KVCache:
@@ -105,32 +110,60 @@ class KVCache:
 
 
 class CacheRows:
-    """Streams of different lengths that decode one token together, each over its own cache.
+    """Streams of different lengths that decode together, a token a row, each over its own cache.
 
-    Attention is computed stream by stream, so a stream's result cannot depend on who else is decoding. Rows past the
-    streams are padding: they keep the batch's shape, hence the bits of the matrix products, the same for any number
-    of streams.
+    A stream may bring several consecutive tokens: each looks at the stream's tokens up to itself. Attention is computed
+    row by row, so a row's result cannot depend on who else is decoding. Rows past the streams' are padding: they keep
+    the batch's shape, hence the bits of the matrix products, the same for any number of streams.
 
     Args:
-        streams: the caches, each of one row.
-        width: B, the rows of the batch; at least the number of streams.
+        streams: the cache of each row, holding one row itself; rows of one stream stand next to each other.
+        width: B, the rows of the batch; at least the number of the streams' rows.
+        attend: how the rows' attention is computed; no row's result may depend on another.
     """
 
-    def __init__(self, streams: Sequence[KVCache], width: int):
-        self._streams = list(streams)
-        self._padding = width - len(self._streams)
+    def __init__(self, streams: Sequence[KVCache], width: int, attend: AttendRows | None = None):
+        groups = [list(rows) for _, rows in groupby(streams, key=id)]
+        self._streams = [(rows[0], len(rows)) for rows in groups]
+        self._rows, self._width = len(streams), width
+        self._attend = attend or attend_rows
 
     def positions(self, tokens: int, device: torch.device) -> Tensor:
-        """Each stream's next position, (B, 1); padding rows stand at 0."""
-        return torch.tensor([[cache.length] for cache in self._streams] + [[0]] * self._padding, device=device)
+        """Each row's position, (B, 1); padding rows stand at 0."""
+        taken = [cache.length + place for cache, count in self._streams for place in range(count)]
+        return torch.tensor(taken + [0] * (self._width - self._rows), device=device)[:, None]
 
     def attend(self, layer: int, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         """Attention of one new token a row: (B, H, 1, D) each -> (B, H, 1, D)."""
+        row_keys: list[Tensor] = []
+        row_values: list[Tensor] = []
+        for cache, count in self._streams:
+            mine = slice(len(row_keys), len(row_keys) + count)
+            # Rows of the batch become tokens of the stream: (n, H, 1, D) -> (1, H, n, D).
+            every_key, every_value = cache.extend(layer, keys[mine].transpose(0, 2), values[mine].transpose(0, 2))
+            end = every_key.shape[2] - count + 1
+            row_keys += [every_key[0, :, : end + place] for place in range(count)]
+            row_values += [every_value[0, :, : end + place] for place in range(count)]
         attended = torch.zeros_like(queries)
-        for row, cache in enumerate(self._streams):
-            mine = slice(row, row + 1)
-            all_keys, all_values = cache.extend(layer, keys[mine], values[mine])
-            # A copy: with odd widths its place in memory differs from row to row, and so would the kernel's bits.
-            query = queries[mine].clone()
-            attended[mine] = F.scaled_dot_product_attention(query, all_keys, all_values)
+        attended[: self._rows, :, 0] = self._attend(queries[: self._rows, :, 0], row_keys, row_values)
         return attended
+
+
+def attend_rows(queries: Tensor, keys: Sequence[Tensor], values: Sequence[Tensor]) -> Tensor:
+    """Attention of each query over its own tokens: (N, H, D), N keys and N values (H, S_n, D) -> (N, H, D)."""
+    # The fused kernel is slow for one bfloat16 query on a CPU: two matrix-vector products take a fraction of its time.
+    written_out = queries.device.type == "cpu" and queries.dtype == torch.bfloat16
+    one = _attend_written_out if written_out else _attend_fused
+    # A copy: with odd widths its place in memory differs from row to row, and so would the kernel's bits.
+    each = zip(queries, keys, values, strict=True)
+    return torch.stack([one(query.clone(), mine, told) for query, mine, told in each])
+
+
+def _attend_fused(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    return F.scaled_dot_product_attention(query[None, :, None], keys[None], values[None])[0, :, 0]
+
+
+def _attend_written_out(query: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    scores = (keys @ query[:, :, None]).float() / math.sqrt(query.shape[-1])  # (H, S, 1)
+    weights = torch.softmax(scores, dim=1).to(values.dtype)
+    return (weights.transpose(1, 2) @ values)[:, 0]

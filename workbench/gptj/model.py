@@ -26,6 +26,8 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "silu": F.silu,
 }
 IGNORED_LABEL = -100
+VECTORS, ONE_THREAD = 64, 16384
+"""Numbers that the CPU's elementwise kernels take at a step at most, and those that they give to one thread alone."""
 
 
 class ModelOutput(NamedTuple):
@@ -64,12 +66,20 @@ class GPTJMLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, T, C) -> (B, T, C)."""
         inner = self.fc_in(x)
-        if inner.shape[1] == 1:
-            # The kernel's vectors end where they may in a batch; row by row, no row's bits depend on its place in it.
-            activated = torch.cat([self.act(row) for row in inner.split(1)])
-        else:
-            activated = self.act(inner)
+        rows = self._rows_at_once(inner) if inner.shape[1] == 1 else inner.shape[0]
+        activated = torch.cat([self.act(part) for part in inner.split(rows)]) if rows < len(inner) else self.act(inner)
         return self.dropout(self.fc_out(activated))
+
+    def _rows_at_once(self, inner: Tensor) -> int:
+        """How many rows of a decoding step are activated together so that no row's bits depend on its place.
+
+        The CPU's kernels take the last numbers of what one thread computes in another way than whole vectors. So rows
+        stay together where all are whole vectors, and few enough for one thread.
+        """
+        if inner.device.type != "cpu":
+            return inner.shape[0]
+        whole = inner.shape[-1] % VECTORS == 0
+        return max(1, ONE_THREAD // inner.shape[-1]) if whole else 1
 
 
 class GPTJBlock(nn.Module):

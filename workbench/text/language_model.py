@@ -4,9 +4,11 @@ import itertools
 import secrets
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 
 from workbench.engine.engine import Engine
-from workbench.engine.jobs import Beams, Decode, Decoded, Handle
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Beams, Decode, Decoded
 from workbench.engine.jobs import Scored as ScoredTokens
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard, SavedHead
@@ -201,6 +203,7 @@ class LanguageModel:
             forced=request.forced,
             alternatives=request.alternatives,
             shared=self._pairs.shared(request.shared, prompt),
+            lookup=request.lookup,
             ends=text_ends(self.tokenizer, prompt, request.stop),
         )
 
@@ -217,16 +220,18 @@ class LanguageModel:
             )
         return single
 
-    def _follow(self, handle: Handle, transcript: Transcript) -> Iterator[Generated]:
+    def _follow(self, handle: Handle[Decoded], transcript: Transcript) -> Iterator[Generated]:
         yield transcript.snapshot()
         for token in handle.events(HEARTBEAT_SECONDS):
             if token is None:
                 transcript.wait()
             else:
                 transcript.add(token)
-                if transcript.stopped:
-                    yield transcript.snapshot("stop_string")
-                    return
+                if transcript.stopped:  # the engine ends here too: what is left to come is its account
+                    break
             yield transcript.snapshot()
-        transcript.finish(handle.ended_at)
-        yield transcript.snapshot("stop_string" if transcript.stopped else handle.result().finish_reason)
+        decoded = handle.result()
+        if not transcript.stopped:
+            transcript.finish(handle.ended_at)
+        last = transcript.snapshot("stop_string" if transcript.stopped else decoded.finish_reason)
+        yield replace(last, drafted_tokens=decoded.drafted, accepted_tokens=decoded.accepted)

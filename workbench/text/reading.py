@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from workbench.engine.engine import Engine
-from workbench.engine.jobs import Handle, Job, Read, Result
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Job, Read, Result
 from workbench.errors import BadRequest, Busy, TooLong
 from workbench.loading.head_card import HeadCard
 from workbench.text.pending import Later

@@ -39,6 +39,8 @@ class Generate:
     """Token ids that the continuation begins with: how a branch of an earlier continuation is made."""
     shared: str = ""
     """The beginning of the prompt that many requests have in common; its keys and values are kept for the next."""
+    lookup: bool = True
+    """Guess what comes next from the text so far: the same tokens in fewer steps where they repeat it."""
     truncate: Literal["", "beginning", "end"] = ""
     """Which end of a prompt is left out that has no room beside max_new_tokens; empty: it is refused."""
     longest_prompt_tokens: int | None = None
@@ -246,6 +248,10 @@ class Generated:
     """The model's context, n_positions."""
     unseen_tokens: int = 0
     """Of the prompt, left out as the request's `truncate` says."""
+    drafted_tokens: int = field(default=0, compare=False)
+    """Guessed from the text so far and computed ahead; known at the end. How many depends on who else is served."""
+    accepted_tokens: int = field(default=0, compare=False)
+    """Of the continuation, those that were guessed."""
 
 
 Request = LogLikelihood | RollingLogLikelihood | Generate | Classify | ExtractSpan

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from workbench.engine.branches import Tree
 from workbench.engine.engine import Engine
-from workbench.engine.jobs import Handle, Read, Result
+from workbench.engine.handle import Handle
+from workbench.engine.jobs import Read, Result
 from workbench.errors import BadRequest, TooLong
 from workbench.text.candidates import span_tree
 from workbench.text.requests import ExtractSpan, Span, Spans, fill

@@ -94,7 +94,7 @@ class TrainHead:
         if self.method == "lora" and self.precision == "float16":
             raise BadRequest(
                 "LoRA's gradients through a float16 trunk fall below the smallest float16 number. "
-                "Choose precision bfloat16, float32, int8 or nf4."
+                "Choose precision bfloat16, float32, int8, nf4 or int4."
             )
 
 

@@ -171,7 +171,7 @@ def _dequantised(precision: Precision, shapes: dict[str, tuple[int, ...]]) -> in
 
 def _by(request: TrainClassify | TrainAnswer, method: str) -> TrainClassify | TrainAnswer:
     """The same request by another method, in a precision that the method knows."""
-    allowed = {"full": ("float32", "bfloat16"), "lora": ("float32", "bfloat16", "int8", "nf4")}.get(method)
+    allowed = {"full": ("float32", "bfloat16"), "lora": ("float32", "bfloat16", "int8", "nf4", "int4")}.get(method)
     fits = allowed is None or request.precision is None or request.precision in allowed
     return dataclasses.replace(request, method=method, precision=request.precision if fits else None)
 
@@ -198,6 +198,6 @@ def _advice(request: TrainHead, need: _Need, available: int, fitting: list[str])
                     ", or gradient_checkpointing"))  # fmt: skip
     if request.optimizer == "adamw" and need.optimizer > available / 4:
         ways.append("optimizer adamw8bit")
-    if request.method in ("probe", "head", "lora") and request.precision not in ("int8", "nf4"):
+    if request.method in ("probe", "head", "lora") and request.precision not in ("int8", "nf4", "int4"):
         ways.append("precision int8 or nf4")
     return f"{stated} Choose {'; or '.join(ways)}." if ways else f"{stated} Choose a smaller model."

@@ -15,7 +15,9 @@ from workbench.evals.runs.store import RunStore
 from workbench.evaluating import Evaluation, run_evaluation
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
+from workbench.speed import MemorySpeed
 from workbench.ui.bench_desk import BenchDesk
+from workbench.ui.training_desk import TrainingDesk
 
 
 @dataclass
@@ -39,6 +41,20 @@ class Bench:
     def desk(self) -> BenchDesk:
         """Where the benchmarks of all visitors are run."""
         return BenchDesk(self.evaluate)
+
+    @cached_property
+    def training(self) -> TrainingDesk:
+        """Where the one training that there may be sits."""
+        return TrainingDesk()
+
+    @cached_property
+    def memory_speed(self) -> MemorySpeed:
+        """How fast this machine reads memory."""
+        return MemorySpeed(self.is_quiet)
+
+    def is_quiet(self) -> bool:
+        """Whether nobody uses a model, or trains one."""
+        return not self.training.is_taken and not any(model.leases for model in self.manager.loaded())
 
     @property
     def runs(self) -> RunStore:

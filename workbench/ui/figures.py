@@ -22,6 +22,7 @@ _TEMPLATE = """
   <div><dt>Seed</dt><dd>${value.seed}</dd></div>
   <div><dt>Ended because</dt><dd class="end" aria-live="polite"><span>${value.end}</span></dd></div>
 </dl>
+<p class="figures-note">${value.lookup}</p>
 """
 
 
@@ -33,7 +34,8 @@ def figures_view() -> gr.HTML:
 def figures(snapshot: Generated | None = None) -> dict[str, str]:
     """The figures of a snapshot; None before the first token."""
     if snapshot is None:
-        return {"state": "idle", "first": "–", "speed": "–", "context": "–", "share": "0", "seed": "–", "end": "–"}
+        nothing = dict.fromkeys(("first", "speed", "context", "seed", "end"), "–")
+        return {"state": "idle", "share": "0", "lookup": "", **nothing}
     state, end = _ENDS[snapshot.finish_reason]
     first, speed = snapshot.time_to_first_token_seconds, snapshot.tokens_per_second
     used = snapshot.prompt_tokens + snapshot.completion_tokens
@@ -45,4 +47,15 @@ def figures(snapshot: Generated | None = None) -> dict[str, str]:
         "share": f"{min(100.0, 100 * used / max(1, snapshot.context_tokens)):.1f}",
         "seed": str(snapshot.seed),
         "end": end,
+        "lookup": _looked_up(snapshot),
     }
+
+
+def _looked_up(snapshot: Generated) -> str:
+    """How many tokens needed no step of their own; empty where none, or while it is not known."""
+    if not snapshot.accepted_tokens:
+        return ""
+    return (
+        f"{snapshot.accepted_tokens} of {snapshot.completion_tokens} tokens came from looking up the text before them: "
+        "the same tokens, sooner."
+    )

@@ -1,11 +1,11 @@
 """Memory as pictures: the plan of a model as a stacked bar, and the parts of a loaded one as blocks."""
 
+from collections.abc import Mapping
 from html import escape
 
 from workbench.loading.memory import MemoryPlan
 from workbench.loading.parts import Part
-from workbench.loading.precision import precisions
-from workbench.manager import LoadedModel
+from workbench.manager import LoadedModel, ModelSpec
 from workbench.ui.bench import spec_name
 from workbench.ui.parts import bytes_text, chip, count_text, seconds_text
 
@@ -13,10 +13,13 @@ _DEVICE_STYLES = 4
 """How many devices the style sheet tells apart; further ones share its last pattern."""
 
 
-def plan_markup(name: str, plan: MemoryPlan) -> str:
-    """A plan: the verdict, the stacked bar, its numbers, and how the other precisions would fare."""
-    others = {precision for precision, _, _ in plan.alternatives}
-    precision = next((name for name in precisions() if name not in others), "this one")
+def plan_markup(name: str, plan: MemoryPlan, limits: Mapping[str, str] | None = None) -> str:
+    """A plan: the verdict, the stacked bar, its numbers, and how the other precisions would fare.
+
+    Args:
+        limits: how fast each precision could write at most, in words; None or empty: not said.
+    """
+    precision = plan.precision
     verdict = "It fits" if plan.fits else "It does not fit"
     kv_bytes = plan.total_bytes - plan.weights_bytes
     rows = [(precision, plan.total_bytes, plan.fits), *plan.alternatives]
@@ -29,7 +32,7 @@ def plan_markup(name: str, plan: MemoryPlan) -> str:
         f'<dl class="plan-numbers">{_number("weights", "Weights", bytes_text(plan.weights_bytes))}'
         f"{_number('cache', 'KV cache', _cache_text(plan, kv_bytes))}"
         f"{_number('free', 'Available', bytes_text(plan.available_bytes))}</dl>"
-        f"{_comparison(rows, plan.available_bytes, scale)}</section>"
+        f"{_comparison(rows, plan.available_bytes, scale, limits or {})}</section>"
     )
 
 
@@ -55,27 +58,42 @@ def _cache_text(plan: MemoryPlan, kv_bytes: int) -> str:
     return f"{bytes_text(kv_bytes)} <small>{streams}, {plan.context:,} tokens each</small>"
 
 
-def _comparison(rows: list[tuple[str, int, bool]], available: int, scale: int) -> str:
-    """One thin bar a precision, on the same scale as the plan's."""
+def _comparison(rows: list[tuple[str, int, bool]], available: int, scale: int, limits: Mapping[str, str]) -> str:
+    """One thin bar a precision, on the same scale as the plan's, with its limit where that is known."""
     lines = "".join(
         f'<li class="{"fits" if fits else "too-big"}"><span class="row-name">{escape(name)}</span>'
         f'<span class="bar thin"><i class="weights" style="width:{100 * total / scale:.2f}%"></i>'
         f'<i class="limit" style="left:{100 * available / scale:.2f}%"></i></span>'
         f'<span class="row-size">{bytes_text(total)}</span>'
-        f'<span class="row-fit">{"fits" if fits else "too big"}</span></li>'
+        f'<span class="row-fit">{"fits" if fits else "too big"}</span>{_row_limit(name, limits)}</li>'
         for name, total, fits in rows
     )
-    return f'<h4>Every precision, with the same streams and context</h4><ul class="precisions">{lines}</ul>'
+    note = (
+        '<p class="row-note">≤ is what the memory allows for one text that fills the context: each token reads all '
+        "weights, so fewer bytes are faster.</p>"
+    )
+    title = "Every precision, with the same streams and context"
+    return f'<h4>{title}</h4><ul class="precisions{" limited" if limits else ""}">{lines}</ul>{note if limits else ""}'
 
 
-def cards_markup(models: list[LoadedModel]) -> str:
-    """A card for each loaded model, with the button that unloads it; what to do when there is none."""
+def _row_limit(name: str, limits: Mapping[str, str]) -> str:
+    return f'<span class="row-limit">≤ {limits[name]}</span>' if name in limits else ""
+
+
+def cards_markup(models: list[LoadedModel], speeds: Mapping[ModelSpec, str] | None = None) -> str:
+    """A card for each loaded model, with the button that unloads it; what to do when there is none.
+
+    Args:
+        speeds: markup that says how fast a model is.
+    """
     if not models:
         return '<p class="empty">No model is loaded yet. Plan and load one below; it then serves every tab.</p>'
-    return '<div class="cards">' + "".join(_card(model) for model in models) + "</div>"
+    return (
+        '<div class="cards">' + "".join(_card(model, (speeds or {}).get(model.spec, "")) for model in models) + "</div>"
+    )
 
 
-def _card(model: LoadedModel) -> str:
+def _card(model: LoadedModel, speed: str) -> str:
     name = escape(spec_name(model.spec))
     devices = sorted({str(part.device) for part in model.parts})
     facts = (
@@ -91,7 +109,7 @@ def _card(model: LoadedModel) -> str:
         f'<article class="card" aria-label="{name}">'
         f'<div class="card-head"><h3>{escape(model.spec.checkpoint)}</h3>{chips}'
         f'<button type="button" class="unload" data-name="{name}" aria-label="Unload {name}">Unload</button></div>'
-        f'<dl class="card-facts">{numbers}</dl>{_blocks(model.parts, devices)}'
+        f'<dl class="card-facts">{numbers}</dl>{_blocks(model.parts, devices)}{speed}'
         f"{_report(model)}<details><summary>Each part: parameters, bytes, dtype, device</summary>"
         f"{_table(model.parts)}</details></article>"
     )

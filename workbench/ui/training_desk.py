@@ -13,6 +13,11 @@ class TrainingDesk:
         self._name = ""
         self._stop: threading.Event | None = None
 
+    @property
+    def is_taken(self) -> bool:
+        """Whether a training is under way."""
+        return self._stop is not None
+
     def take(self, name: str) -> threading.Event:
         """Seats a training; gives the event that stops it.
 

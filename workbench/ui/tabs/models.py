@@ -1,19 +1,25 @@
-"""The Models tab: what is loaded, what another model would need, loading and unloading."""
+"""The Models tab: what is loaded and how fast it is, what another model would need, loading and unloading."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
 
+from workbench.errors import BadRequest
+from workbench.kernels.compiled import kernels
 from workbench.loading.precision import precisions
-from workbench.manager import LoadedModel
+from workbench.manager import LoadedModel, ModelSpec
+from workbench.speed import MEASURED, computes_on_cpu, limits_text, speed_of
 from workbench.ui.bench import Bench, Page, Tab, asked_spec, spec_name
 from workbench.ui.endpoints import plan_endpoint
 from workbench.ui.memory_view import cards_markup, plan_markup
 from workbench.ui.parts import notice, told
+from workbench.ui.speed_view import machine_markup, measuring_markup, plan_limits, speed_markup, waiting_markup
 from workbench.ui.status import load_bar, ready_line
-from workbench.ui.streams import load_steps
+from workbench.ui.streams import load_steps, paced
 
 Updates = dict[Any, Any]
 
@@ -25,12 +31,18 @@ DEVICES = (
 )
 """What the device list offers; anything else that a device map may be can be typed."""
 
-_UNLOAD = """
+_PRESSED = """
 element.addEventListener("click", (event) => {
-  const button = event.target.closest("button.unload");
-  if (button) trigger("drop", { name: button.dataset.name });
+  const button = event.target.closest("button");
+  if (!button) return;
+  if (button.matches(".unload")) trigger("drop", { name: button.dataset.name });
+  if (button.matches(".measure")) trigger("measure", { name: button.dataset.name });
+  if (button.matches(".halt")) trigger("halt");
 });
 """
+WAIT_SECONDS = 0.25
+SHOWN_SECONDS = 0.5
+"""Between two looks at a measurement: drawing the page takes time from the cores that are measured."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +50,7 @@ class View:
     """The components of the tab that its events read and write."""
 
     cards: gr.HTML
+    machine: gr.HTML
     checkpoint: gr.Dropdown
     revision: gr.Textbox
     precision: gr.Dropdown
@@ -56,8 +69,8 @@ class View:
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
     gr.HTML("<h2 class='section'>Loaded</h2>", js_on_load=None, apply_default_css=False)
-    markup = cards_markup(page.bench.manager.loaded())
-    cards = gr.HTML(markup, js_on_load=_UNLOAD, apply_default_css=False, elem_id="loaded-models")
+    cards = gr.HTML(_cards(page.bench), js_on_load=_PRESSED, apply_default_css=False, elem_id="loaded-models")
+    machine = gr.HTML(_machine(page.bench), js_on_load=None, apply_default_css=False, elem_id="machine-speed")
     gr.HTML("<h2 class='section'>Load another</h2>", js_on_load=None, apply_default_css=False)
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=5, min_width=320):
@@ -65,7 +78,7 @@ def build(page: Page, container: gr.Tab) -> None:
         with gr.Column(scale=6, min_width=320):
             hint = notice("plain", "Plan first", "The plan shows what a model needs before anything is loaded.")
             message = gr.HTML(hint, js_on_load=None, apply_default_css=False, elem_id="plan")
-    _connect(page, container, View(cards=cards, message=message, **form))
+    _connect(page, container, View(cards=cards, machine=machine, message=message, **form))
     plan_endpoint(page.bench)
 
 
@@ -95,7 +108,7 @@ def _form(bench: Bench) -> dict[str, Any]:
 
 
 def _connect(page: Page, container: gr.Tab, view: View) -> None:
-    """The tab's events: plan, load, unload, and the list as it is when the tab is opened."""
+    """The tab's events: plan, load, unload, measure, and the tab as it is when it is opened."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench = page.bench
 
@@ -110,14 +123,31 @@ def _connect(page: Page, container: gr.Tab, view: View) -> None:
         yield from told(unloaded(bench, view, str(event.name)), view.message, "The model was not unloaded")
         yield _fresh(page, view)
 
+    def measure(event: gr.EventData) -> Iterator[Updates]:
+        yield from told(measuring(bench, view, str(event.name)), view.message, "The speed was not measured")
+        yield _fresh(page, view)
+
+    def show() -> Iterator[Updates]:
+        yield from opened(bench, view)
+
     gr.on(
         [view.plan.click, view.precision.input, view.streams.release], show_plan, view.inputs(), [view.message], **quiet
     )
     form = [view.checkpoint, view.revision, view.precision, view.device]
-    changed = [view.message, view.cards, view.load, page.status]
+    shown = [view.cards, view.machine]
+    changed = [view.message, view.load, page.status, *shown]
     view.load.click(load, form, changed, concurrency_limit=None, **quiet)
     view.cards.drop(drop, None, changed, **quiet)
-    container.select(lambda: cards_markup(bench.manager.loaded()), None, view.cards, **quiet)
+    measures = view.cards.measure(measure, None, changed, concurrency_limit=None, **quiet)
+    view.cards.halt(lambda: _fresh(page, view), None, changed, cancels=[measures], **quiet)
+    container.select(show, None, shown, concurrency_limit=None, **quiet)
+
+
+def opened(bench: Bench, view: View) -> Iterator[Updates]:
+    """What is loaded, at once, and then with the machine's speed, measured anew."""
+    yield _shown(bench, view)
+    bench.memory_speed.measured()
+    yield _shown(bench, view)
 
 
 def planned(bench: Bench, view: View, *values: Any) -> Iterator[Updates]:
@@ -125,7 +155,8 @@ def planned(bench: Bench, view: View, *values: Any) -> Iterator[Updates]:
     *asked, streams, context = values
     spec = asked_spec(*asked)
     plan = bench.manager.plan(spec, int(streams), int(context or 0) or None)
-    yield {view.message: plan_markup(spec.checkpoint, plan)}
+    limits = plan_limits(plan.read_bytes_per_token, bench.memory_speed.measured()) if computes_on_cpu(spec) else {}
+    yield {view.message: plan_markup(spec.checkpoint, plan, limits)}
 
 
 def loading(page: Page, view: View, *values: Any) -> Iterator[Updates]:
@@ -146,8 +177,51 @@ def unloaded(bench: Bench, view: View, name: str) -> Iterator[Updates]:
     yield {view.message: notice("good", f"{name} is unloaded", "Its memory is free again.")}
 
 
+def measuring(bench: Bench, view: View, name: str) -> Iterator[Updates]:
+    """Writes a few tokens once nobody else computes; the engine's record has the figure then."""
+    spec = bench.spec_named(name)
+    while not bench.is_quiet():
+        yield {view.cards: _cards(bench, {spec: waiting_markup()})}
+        time.sleep(WAIT_SECONDS)
+    if not bench.is_loaded(spec):
+        raise BadRequest(f"{name} is not loaded any more. Load it again to measure it.")
+    bench.memory_speed.measured()
+    due = 0.0
+    with bench.manager.lease(spec) as model, closing(paced(model, MEASURED)) as snapshots:
+        for snapshot in snapshots:
+            if time.monotonic() < due:
+                continue
+            due = time.monotonic() + SHOWN_SECONDS
+            done = measuring_markup(snapshot.completion_tokens, MEASURED.max_new_tokens)
+            yield {view.cards: _cards(bench, {spec: done})}
+
+
 def _fresh(page: Page, view: View) -> Updates:
-    return {view.cards: cards_markup(page.bench.manager.loaded()), page.status: ready_line(page.bench)}
+    return _shown(page.bench, view) | {page.status: ready_line(page.bench)}
+
+
+def _shown(bench: Bench, view: View) -> Updates:
+    return {view.cards: _cards(bench), view.machine: _machine(bench)}
+
+
+def _cards(bench: Bench, under_way: Mapping[ModelSpec, str] | None = None) -> str:
+    """The loaded models with their speeds; `under_way` has markup of measurements that are being made."""
+    models, records = bench.manager.loaded(), bench.manager.paces()
+    speeds = {model.spec: speed_of(model, records.get(model.spec), bench.memory_speed.last) for model in models}
+    made = under_way or {}
+    pieces = {
+        model.spec: speed_markup(model, speed, made.get(model.spec, ""))
+        for model in models
+        if (speed := speeds[model.spec])
+    }
+    return cards_markup(models, pieces)
+
+
+def _machine(bench: Bench) -> str:
+    """What the machine reads; its kernels are named once they have been built, with the first probe at the latest."""
+    speed = bench.memory_speed
+    found = None if speed.last is None else kernels()
+    return machine_markup(speed.last, speed.threads, found, limits_text())
 
 
 TAB = Tab("Models", build)

@@ -112,7 +112,7 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
 def _connect_run(page: Page, form: Form, view: View) -> None:
     """A training's start and its stop."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    desk = TrainingDesk()
+    desk = page.bench.training
 
     def train(values: Updates) -> Iterator[Updates]:
         yield from told(_trained(page, desk, form, view, values), view.message, "The head was not trained")

@@ -1,0 +1,185 @@
+"""A model's speed beside the memory's: the arithmetic, the probe's manners, and what a newcomer is told."""
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.text.tiny import write_checkpoint
+from tests.ui.fake import FakeManager
+from workbench import speed
+from workbench.cli import main
+from workbench.engine.pace import Pace
+from workbench.gptj.config import GPTJConfig
+from workbench.gptj.heads import GPTJForSequenceClassification
+from workbench.gptj.model import GPTJForCausalLM
+from workbench.kernels.compiled import Kernels
+from workbench.loading.memory import kv_cache_bytes, parameter_shapes, plan_memory, read_for_a_token
+from workbench.loading.precision import named
+from workbench.manager import ModelManager, ModelSpec
+from workbench.speed import MemorySpeed, Speed, kernels_text, most_tokens_per_second, speed_of, tokens_text
+
+SMALL = GPTJConfig(vocab_size=96, n_positions=32, n_embd=16, n_layer=2, n_head=2, rotary_dim=4)
+
+
+def elements(shapes: dict[str, tuple[int, ...]]) -> int:
+    return sum(math.prod(shape) for shape in shapes.values())
+
+
+def test_a_token_reads_all_but_the_embedding() -> None:
+    shapes = parameter_shapes(GPTJForCausalLM, SMALL)
+    assert elements(read_for_a_token(shapes)) == elements(shapes) - 96 * 16
+
+
+def test_a_tied_head_is_read_once() -> None:
+    shapes = parameter_shapes(GPTJForCausalLM, replace(SMALL, tie_word_embeddings=True))
+    assert elements(read_for_a_token(shapes)) == elements(shapes)
+
+
+def test_a_model_that_can_not_write_reads_nothing_for_a_token() -> None:
+    plan = plan_memory(SMALL, "float32", available_bytes=0, cls=GPTJForSequenceClassification)
+    assert plan.read_bytes_per_token == {}
+
+
+@given(context=st.integers(1, 32), precision=st.sampled_from(["float32", "bfloat16", "int8", "nf4"]))
+def test_a_plan_counts_the_keys_and_values_of_its_context(context: int, precision: str) -> None:
+    one, more = (plan_memory(SMALL, precision, 1, tokens, 0).read_bytes_per_token[precision] for tokens in (1, context))
+    assert more - one == kv_cache_bytes(SMALL, named(precision), context - 1)
+
+
+def test_gpt_j_6b_in_int8_reads_less_than_half_of_its_bytes_in_16_bits() -> None:
+    reads = plan_memory(GPTJConfig(), "int8", context=1, available_bytes=0).read_bytes_per_token
+    assert 5.8e9 < reads["int8"] < 6.1e9 and 0.5 < reads["int8"] / reads["bfloat16"] < 0.53
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_loaded_model_reads_what_its_plan_says(tmp_path: Path, tied: bool) -> None:
+    folder = write_checkpoint(tmp_path / "tiny", n_positions=64)
+    config = json.loads((folder / "config.json").read_text())
+    if tied:
+        (folder / "config.json").write_text(json.dumps(config | {"tie_word_embeddings": True}))
+    manager = ModelManager()
+    plan, loaded = manager.plan(ModelSpec(str(folder)), context=1), manager.load(ModelSpec(str(folder)))
+    manager.close()
+    cache = plan.kv_cache_bytes_per_stream
+    assert loaded.read_bytes == plan.read_bytes_per_token[plan.precision] - cache
+
+
+@given(st.floats(1e8, 1e12), st.integers(1, 10**11))
+def test_the_limit_is_the_rate_over_the_bytes(rate: float, size: int) -> None:
+    assert most_tokens_per_second(rate, size) == pytest.approx(rate / size)
+
+
+@pytest.mark.parametrize("rate, size", [(None, 5), (5.0, None), (5.0, 0)])
+def test_what_is_not_known_has_no_limit(rate: float | None, size: int | None) -> None:
+    assert most_tokens_per_second(rate, size) is None
+
+
+def test_the_share_is_what_it_does_of_the_limit() -> None:
+    found = Speed(5 * 10**9, 50e9, Pace(16, 8.0, 1, 0), None)
+    assert found.share == pytest.approx(0.8)
+
+
+def test_a_model_on_a_gpu_has_no_limit_of_the_cpu() -> None:
+    loaded = FakeManager().load(ModelSpec("demo", device_map="cuda:0"))
+    found = speed_of(loaded, None, 40e9)
+    assert found is not None and found.most_tokens_per_second is None
+
+
+def test_a_classifier_has_no_speed() -> None:
+    loaded = FakeManager().load(ModelSpec("demo"))
+    parts = [replace(part, name="score") if part.name == "lm_head" else part for part in loaded.parts]
+    assert speed_of(replace(loaded, parts=parts), None, 40e9) is None
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The probes that were made; each finds 1 GB/s more than the one before."""
+    made: list[int] = []
+
+    def probe(threads: int) -> float:
+        made.append(threads)
+        return len(made) * 1e9
+
+    monkeypatch.setattr(speed.bandwidth, "read_bytes_per_second", probe)
+    monkeypatch.setattr(speed, "FRESH_SECONDS", -1.0)
+    return made
+
+
+def test_the_memory_is_measured_again_when_it_is_asked_again(probes: list[int]) -> None:
+    memory = MemorySpeed(lambda: True)
+    assert [memory.measured(), memory.measured()] == [1e9, 2e9]
+
+
+def test_while_somebody_computes_nothing_is_measured_and_the_last_figure_stays(probes: list[int]) -> None:
+    quiet = iter([True, False])
+    memory = MemorySpeed(lambda: next(quiet))
+    assert [memory.measured(), memory.measured()] == [1e9, 1e9] and len(probes) == 1
+
+
+def test_before_anything_was_measured_there_is_no_figure(probes: list[int]) -> None:
+    assert MemorySpeed(lambda: False).measured() is None and not probes
+
+
+def test_a_young_figure_is_taken_for_now(probes: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "FRESH_SECONDS", 3600.0)
+    memory = MemorySpeed(lambda: True)
+    assert [memory.measured(), memory.measured()] == [1e9, 1e9]
+
+
+def test_where_the_container_has_no_room_nothing_is_measured(
+    probes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "free_bytes_of_groups", lambda: [2**28])
+    assert MemorySpeed(lambda: True).measured() is None and not probes
+
+
+def test_without_a_compiler_it_says_what_runs_and_why() -> None:
+    said = kernels_text(Kernels(None, "PyTorch", "No C compiler was found."))
+    assert "PyTorch" in said and "slower" in said and "No C compiler was found." in said
+
+
+@pytest.mark.parametrize("instructions, missing", [("AVX2", "no AVX-512"), ("plain C", "neither AVX2 nor AVX-512")])
+def test_a_processor_without_wide_vectors_is_told(instructions: str, missing: str) -> None:
+    assert missing in kernels_text(Kernels(object(), instructions))  # type: ignore[arg-type]
+
+
+def test_a_cache_folder_that_can_not_be_written_to_is_told() -> None:
+    note = "The compiled kernels could not be kept in /x."
+    assert kernels_text(Kernels(object(), "AVX-512 VNNI", note)).endswith(note)  # type: ignore[arg-type]
+
+
+def test_a_containers_limits_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "cores_of_groups", lambda: [1])
+    monkeypatch.setattr(speed, "cpu_threads", lambda: 1)
+    monkeypatch.setattr(speed, "free_bytes_of_groups", lambda: [2**20])
+    monkeypatch.setattr(speed.os, "cpu_count", lambda: 8)
+    assert "may use 1 of the machine's 8 cores" in speed.limits_text() and "leaves 1 MiB" in speed.limits_text()
+
+
+def test_a_machine_of_ones_own_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "cores_of_groups", lambda: [])
+    monkeypatch.setattr(speed, "free_bytes_of_groups", lambda: [])
+    monkeypatch.setattr(speed.os, "cpu_count", lambda: 8)
+    assert speed.limits_text() == ""
+
+
+def test_rates_read_well() -> None:
+    assert [tokens_text(count) for count in (0.868, 9.14, 1643.0)] == ["0.87", "9.1", "1,640"]
+
+
+def test_the_commands_say_the_limit_and_what_was_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], probes: list[int]
+) -> None:
+    asked = ["plan", "--model", str(write_checkpoint(tmp_path / "tiny", n_positions=64)), "--device-map", "cpu"]
+    assert main([*asked, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    reads = found["read_bytes_per_token"][found["precision"]]
+    assert found["read_bytes_per_second"] == 1e9 and found["most_tokens_per_second"] == pytest.approx(1e9 / reads)
+    assert found["tokens_per_second"] is None and found["kernels"].keys() == {"instructions", "note"}
+    assert main([*asked, "--measure"]) == 0
+    assert "reads 2.0 GB/s" in (said := capsys.readouterr().out) and "it does" in said
