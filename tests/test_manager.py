@@ -12,10 +12,13 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.text.tiny import tiny_network, write_checkpoint
 from workbench import manager as manager_module
 from workbench.engine.jobs import Sampling
+from workbench.engine.prefix import MOST_BYTES, most_kept_bytes
 from workbench.errors import BadCheckpoint, BadRequest, Busy, Cancelled, CannotLoad, CheckpointNotFound, NotEnoughMemory
 from workbench.loading import spec as spec_module
 from workbench.loading.load import LoadProgress, load_model, save_pretrained
@@ -297,13 +300,25 @@ def test_an_automatic_placement_keeps_to_what_the_budget_leaves(
     assert manager.plan(spec).available_bytes > 0
 
 
-@pytest.mark.parametrize(("caches", "streams"), [(1, 1), (5, 4), (500, 16)])
-def test_a_model_writes_as_many_texts_at_once_as_the_memory_holds_caches_beside_one_for_what_is_shared(
+@pytest.mark.parametrize(("caches", "streams"), [(1, 1), (8, 1), (12, 4), (500, 16)])
+def test_a_model_writes_as_many_texts_at_once_as_the_memory_holds_caches_beside_what_is_kept(
     folders: list[str], open_manager: OpenManager, caches: int, streams: int
 ) -> None:
     manager = open_manager(WEIGHTS_BYTES + caches * CACHE_BYTES + 100)
     assert manager.load(ModelSpec(folders[0])).max_streams == streams
     assert manager._residents[0].language_model.engine._scheduler._max_rows == streams
+
+
+@given(context=st.integers(1, 2**32))
+def test_the_room_for_what_is_kept_is_a_gib_a_context_or_some_small_ones(context: int) -> None:
+    room = most_kept_bytes(context)
+    assert context <= room <= max(context, MOST_BYTES) and room in (context, MOST_BYTES, 8 * context)
+
+
+def test_a_load_under_way_is_known_until_it_ends(folders: list[str], open_manager: OpenManager) -> None:
+    manager, seen = open_manager(), []
+    manager.load(ModelSpec(folders[0]), lambda progress: seen.append(manager.is_loading()))
+    assert seen and all(seen) and not manager.is_loading()
 
 
 def test_a_plan_fetches_no_weights_and_takes_the_precision_from_config_json(

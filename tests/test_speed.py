@@ -1,19 +1,23 @@
 """A model's speed beside the memory's: the arithmetic, the probe's manners, and what a newcomer is told."""
 
+import contextlib
 import json
 import math
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+import torch
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.text.tiny import write_checkpoint
 from tests.ui.fake import FakeManager
 from workbench import speed
 from workbench.cli import main
-from workbench.engine.pace import Pace
+from workbench.engine.pace import KEPT_STEPS, Pace, PaceRecord, Step
+from workbench.errors import BadRequest
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.heads import GPTJForSequenceClassification
 from workbench.gptj.model import GPTJForCausalLM
@@ -45,6 +49,7 @@ def test_a_model_that_can_not_write_reads_nothing_for_a_token() -> None:
     assert plan.read_bytes_per_token == {}
 
 
+@settings(deadline=None)
 @given(context=st.integers(1, 32), precision=st.sampled_from(["float32", "bfloat16", "int8", "nf4"]))
 def test_a_plan_counts_the_keys_and_values_of_its_context(context: int, precision: str) -> None:
     one, more = (plan_memory(SMALL, precision, 1, tokens, 0).read_bytes_per_token[precision] for tokens in (1, context))
@@ -138,12 +143,55 @@ def test_where_the_container_has_no_room_nothing_is_measured(
     assert MemorySpeed(lambda: True).measured() is None and not probes
 
 
+@pytest.mark.parametrize("error", [None, MemoryError])
+def test_a_probe_leaves_the_number_of_threads_as_it_was(
+    error: type[Exception] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def probe(threads: int) -> float:
+        seen.append(torch.get_num_threads())
+        if error is not None:
+            raise error
+        return 1e9
+
+    monkeypatch.setattr(speed.bandwidth, "read_bytes_per_second", probe)
+    memory, before = MemorySpeed(lambda: True), torch.get_num_threads()
+    memory.threads = before + 1
+    with contextlib.suppress(MemoryError):
+        memory.measured()
+    assert seen == [before + 1] and torch.get_num_threads() == before
+
+
+def test_while_somebody_else_measures_the_last_figure_is_given_at_once(
+    probes: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory, told = MemorySpeed(lambda: True), []
+    memory.measured()
+
+    def probe(threads: int) -> float:
+        other = threading.Thread(target=lambda: told.append(memory.measured()))
+        other.start()
+        other.join(30)
+        return 5e9
+
+    monkeypatch.setattr(speed.bandwidth, "read_bytes_per_second", probe)
+    assert memory.measured() == 5e9 and told == [1e9]
+
+
 def test_without_a_compiler_it_says_what_runs_and_why() -> None:
     said = kernels_text(Kernels(None, "PyTorch", "No C compiler was found."))
     assert "PyTorch" in said and "slower" in said and "No C compiler was found." in said
 
 
-@pytest.mark.parametrize("instructions, missing", [("AVX2", "no AVX-512"), ("plain C", "neither AVX2 nor AVX-512")])
+@pytest.mark.parametrize(
+    "instructions, missing",
+    [
+        ("AVX2", "no AVX-512"),
+        ("AVX2 on one core (the compiler has no OpenMP)", "no AVX-512"),
+        ("plain C", "neither AVX2 nor AVX-512"),
+    ],
+)
 def test_a_processor_without_wide_vectors_is_told(instructions: str, missing: str) -> None:
     assert missing in kernels_text(Kernels(object(), instructions))  # type: ignore[arg-type]
 
@@ -154,11 +202,29 @@ def test_a_cache_folder_that_can_not_be_written_to_is_told() -> None:
 
 
 def test_a_containers_limits_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "cores_of_groups", lambda: [1])
-    monkeypatch.setattr(speed, "cpu_threads", lambda: 1)
+    monkeypatch.setattr(speed, "cores_of_groups", lambda: [3])
     monkeypatch.setattr(speed, "free_bytes_of_groups", lambda: [2**20])
     monkeypatch.setattr(speed.os, "cpu_count", lambda: 8)
-    assert "may use 1 of the machine's 8 cores" in speed.limits_text() and "leaves 1 MiB" in speed.limits_text()
+    said = speed.limits_text()
+    assert "may use 3 of the machine's 8 cores" in said and "This container's memory limit leaves 1 MiB" in said
+
+
+def test_an_engines_threads_are_no_limit_of_the_container(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "cores_of_groups", lambda: [3])
+    monkeypatch.setattr(speed.os, "cpu_count", lambda: 8)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert "may use 3 of the machine's 8 cores" in speed.limits_text()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_machine_of_one_core_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "cores_of_groups", lambda: [])
+    monkeypatch.setattr(speed, "free_bytes_of_groups", lambda: [])
+    monkeypatch.setattr(speed.os, "cpu_count", lambda: 1)
+    assert speed.limits_text() == "This machine has one core."
 
 
 def test_a_machine_of_ones_own_is_told_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,5 +247,51 @@ def test_the_commands_say_the_limit_and_what_was_measured(
     reads = found["read_bytes_per_token"][found["precision"]]
     assert found["read_bytes_per_second"] == 1e9 and found["most_tokens_per_second"] == pytest.approx(1e9 / reads)
     assert found["tokens_per_second"] is None and found["kernels"].keys() == {"instructions", "note"}
-    assert main([*asked, "--measure"]) == 0
-    assert "reads 2.0 GB/s" in (said := capsys.readouterr().out) and "it does" in said
+    assert main([*asked, "--measure", "--context", "32"]) == 0
+    said = capsys.readouterr().out
+    assert "reads 2.0 GB/s" in said and "tokens/s with 32 tokens in its context; this model does" in said
+
+
+def test_on_a_gpu_nothing_is_said_of_the_cpu(probes: list[int]) -> None:
+    plan = plan_memory(SMALL, "int8", available_bytes=0)
+    spec = ModelSpec("demo", device_map="auto")
+    facts = speed.machine_facts(spec) | speed.limit_facts(plan, spec, None)
+    assert not probes and {facts[name] for name in ("read_bytes_per_second", "threads", "kernels")} == {None}
+    assert facts["most_tokens_per_second"] is None and speed.limit_text(facts) == ""
+
+
+def test_the_list_of_models_holds_no_speed_that_nobody_measured(
+    capsys: pytest.CaptureFixture[str], probes: list[int]
+) -> None:
+    assert main(["models", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out)["models"]
+    assert all("tokens_per_second" not in row and row["context"] > 0 for row in rows)
+
+
+def test_a_classifier_is_not_loaded_to_be_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = ModelManager()
+    plan = plan_memory(SMALL, "float32", available_bytes=0, cls=GPTJForSequenceClassification)
+    monkeypatch.setattr(manager, "plan", lambda spec: plan)
+    with pytest.raises(BadRequest, match="no language-model head"):
+        speed.measure(manager, ModelSpec("nowhere"))
+
+
+def test_a_measurement_fills_the_record_and_forgets_its_first_steps(tmp_path: Path) -> None:
+    spec = ModelSpec(str(write_checkpoint(tmp_path / "tiny", n_positions=64)))
+    with contextlib.closing(ModelManager()) as manager:
+        done = speed.measure(manager, spec)
+        record = manager.paces()[spec]
+    assert done and record.lone_steps == KEPT_STEPS + 4
+
+
+def test_beside_another_text_a_measurement_gives_nothing() -> None:
+    record = PaceRecord()
+    for rows in (1, 2, 2, 1):
+        record.note(Step(0.1, streams=rows, rows=rows, tokens=rows, cache_bytes=0))
+    assert record.alone is not None and not speed.wrote_alone(record, 0)
+
+
+def test_nf4_is_never_near_its_limit_and_int8_only_with_kernels() -> None:
+    with_kernels = Kernels(object(), "AVX2")  # type: ignore[arg-type]
+    assert speed.far_below_limit(with_kernels) == ("nf4",)
+    assert {"int8", "int4", "nf4"} == set(speed.far_below_limit(Kernels(None, "PyTorch")))

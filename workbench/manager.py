@@ -12,6 +12,7 @@ import torch
 
 from workbench.engine.engine import Engine
 from workbench.engine.pace import PaceRecord
+from workbench.engine.prefix import most_kept_bytes
 from workbench.errors import Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
 from workbench.loading.devices import DISK, automatic_limits, cpu_threads, free_bytes, give_back_memory, may_offload
@@ -83,6 +84,10 @@ class ModelManager:
         with self._lock:
             return {resident.shown.spec: resident.language_model.engine.pace for resident in self._residents}
 
+    def is_loading(self) -> bool:
+        """Whether a model is being loaded now."""
+        return self._loading.locked()
+
     def is_loaded(self, spec: ModelSpec) -> bool:
         """Whether a lease of this model starts without loading, under whichever name it was loaded."""
         return self._resident(spec) is not None
@@ -91,8 +96,7 @@ class ModelManager:
         """What the model would need beside what is free now; its weights may still be on the Hub.
 
         Raises:
-            CannotLoad: there is no such checkpoint, or its config.json is broken.
-            BadRequest: an unknown precision, or a context beyond the model's.
+            CannotLoad: no such checkpoint, or a broken config.json. BadRequest: no such precision, or a long context.
         """
         return self._plan(locate(spec, weights=False), streams, context)
 
@@ -102,8 +106,7 @@ class ModelManager:
         A load that fails leaves what was loaded before as it was.
 
         Raises:
-            CannotLoad: broken, missing, or too large even with all idle models gone.
-            BadRequest: settings that can't be served.
+            CannotLoad: broken, missing, or too large with all idle models gone. BadRequest: settings it can't serve.
         """
         return _with_leases(self._loaded(spec, progress))
 
@@ -275,13 +278,13 @@ class ModelManager:
         )
         parts = parts_of(model, named(found.key.precision or ""))
         in_memory = sum(part.bytes for part in parts if DISK not in part.device)
-        # One context's room is left for the beginnings that many requests share.
-        caches = (plan.available_bytes - in_memory) // plan.kv_cache_bytes_per_stream - 1
+        one = plan.kv_cache_bytes_per_stream  # beside the streams' caches there is room for the prompts that are kept
+        caches = (plan.available_bytes - in_memory - most_kept_bytes(one)) // one
         streams = max(1, min(self._max_streams, caches))
         shown = LoadedModel(spec, parts, time.monotonic() - began, report, streams)
         engine = Engine(model, tokenizer.size, trained_heads(model), shown.max_streams, cores=self._cpu_threads)
-        language_model = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
-        resident = _Resident(shown, found, found.key, language_model, last_used=time.monotonic())
+        writer = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
+        resident = _Resident(shown, found, found.key, writer, last_used=time.monotonic())
         with self._lock:
             self._residents.append(resident)
         return resident

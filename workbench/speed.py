@@ -12,6 +12,7 @@ import torch
 
 from workbench.engine.jobs import Sampling
 from workbench.engine.pace import KEPT_STEPS, Pace, PaceRecord
+from workbench.errors import BadRequest
 from workbench.kernels import bandwidth
 from workbench.kernels.compiled import Kernels, kernels
 from workbench.loading.control_groups import cores_of_groups, free_bytes_of_groups
@@ -23,10 +24,12 @@ from workbench.text.requests import Generate
 
 FRESH_SECONDS = 5.0
 """A probe so young is taken for now: pages that many people open at once measure once."""
+MEASURED_TOKENS = 1 + 4 + KEPT_STEPS
+"""The first comes with the prompt; of the steps that follow the record forgets the first few, which are slower."""
 MEASURED = Generate(
     prompt="Once upon a time",
-    max_new_tokens=KEPT_STEPS + 1,  # the first token comes with the prompt
-    min_new_tokens=KEPT_STEPS + 1,
+    max_new_tokens=MEASURED_TOKENS,
+    min_new_tokens=MEASURED_TOKENS,
     sampling=Sampling(temperature=0.0),
     seed=0,
     lookup=False,
@@ -67,7 +70,7 @@ class Speed:
 class MemorySpeed:
     """How fast the machine reads memory, measured only while nobody computes: it would slow both.
 
-    `_lock` lets one measurement happen at a time, and protects the last one.
+    `_lock` lets one measurement happen at a time.
 
     Args:
         is_quiet: whether nobody computes now.
@@ -83,14 +86,25 @@ class MemorySpeed:
         """Bytes a second; None: not measured yet."""
 
     def measured(self) -> float | None:
-        """Bytes a second, now; where somebody computes, or there is too little room, as they were last."""
-        with self._lock:
-            is_old = time.monotonic() - self._taken_at > FRESH_SECONDS
-            if is_old and self._is_quiet() and _free_bytes() > 2 * bandwidth.PROBE_BYTES:
-                torch.set_num_threads(self.threads)  # a thread begins with the number that an engine set for itself
-                self.last = bandwidth.read_bytes_per_second(self.threads)
-                self._taken_at = time.monotonic()
-            return self.last
+        """Bytes a second, now; where somebody computes or measures, or there is too little room, as they were last."""
+        kernels()  # compiling them takes seconds, in which nobody else should find a measurement under way
+        if self._lock.acquire(blocking=False):
+            try:
+                is_old = time.monotonic() - self._taken_at > FRESH_SECONDS
+                if is_old and self._is_quiet() and _free_bytes() > 2 * bandwidth.PROBE_BYTES:
+                    self._measure()
+            finally:
+                self._lock.release()
+        return self.last
+
+    def _measure(self) -> None:
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)  # a thread begins with the number that an engine set for itself
+        try:
+            self.last = bandwidth.read_bytes_per_second(self.threads)
+        finally:
+            torch.set_num_threads(before)
+        self._taken_at = time.monotonic()
 
 
 def speed_of(model: LoadedModel, record: PaceRecord | None, read_bytes_per_second: float | None) -> Speed | None:
@@ -116,12 +130,23 @@ def measure(manager: ModelManager, spec: ModelSpec) -> float | None:
     """Tokens a second of one text, loading the model if need be; None: others wrote at the same time.
 
     Raises:
-        BadRequest: the model can't write. CannotLoad: it can't be loaded.
+        BadRequest: the model can't write; known before it is loaded. CannotLoad: it can't be loaded.
     """
+    if not manager.plan(spec).read_bytes_per_token:
+        raise BadRequest(
+            f"{spec.checkpoint} has no language-model head, so it writes nothing that could be measured. Plan it "
+            "without a measurement, or choose a checkpoint with a language-model head."
+        )
     with manager.lease(spec) as model:
+        record = model.engine.pace
+        before = record.lone_steps
         model.generate(MEASURED)
-        alone = model.engine.pace.alone
-        return None if alone is None else alone.tokens_per_second
+        return record.alone.tokens_per_second if wrote_alone(record, before) and record.alone else None
+
+
+def wrote_alone(record: PaceRecord, lone_steps_before: int) -> bool:
+    """Whether a measurement filled the record: beside another text no step is its own."""
+    return record.lone_steps - lone_steps_before >= KEPT_STEPS
 
 
 def computes_on_cpu(spec: ModelSpec) -> bool:
@@ -130,37 +155,34 @@ def computes_on_cpu(spec: ModelSpec) -> bool:
     return device is not None and device.type == "cpu"
 
 
-def limit_facts(
-    plan: MemoryPlan, spec: ModelSpec, memory: float | None, tokens_per_second: float | None
-) -> dict[str, Any]:
-    """A planned model's speed as plain data; nothing is said of the CPU's limit where a GPU will compute.
+def limit_facts(plan: MemoryPlan, spec: ModelSpec, memory: float | None) -> dict[str, Any]:
+    """A planned model's limit as plain data; None where a GPU will compute.
 
     Args:
         memory: bytes a second.
-        tokens_per_second: as measured; None: not measured.
     """
     reads = plan.read_bytes_per_token.get(plan.precision) if computes_on_cpu(spec) else None
-    return {
-        "most_tokens_per_second": most_tokens_per_second(memory, reads),
-        "tokens_per_second": tokens_per_second,
-    }
+    return {"most_tokens_per_second": most_tokens_per_second(memory, reads), "context": plan.context}
 
 
-def machine_facts(read_bytes_per_second: float | None) -> dict[str, Any]:
-    """What this machine's CPU and memory do, as plain data."""
-    found = kernels()
+def machine_facts(spec: ModelSpec) -> dict[str, Any]:
+    """What this machine's CPU and memory do, measured now, as plain data; None where a GPU will compute."""
+    if not computes_on_cpu(spec):
+        return {"read_bytes_per_second": None, "threads": None, "kernels": None}
+    memory, found = probed(), kernels()
     told = {"instructions": found.instructions, "note": found.note}
-    return {"read_bytes_per_second": read_bytes_per_second, "threads": cpu_threads(), "kernels": told}
+    return {"read_bytes_per_second": memory, "threads": cpu_threads(), "kernels": told}
 
 
 def limit_text(facts: dict[str, Any]) -> str:
     """What the machine reads, what a model could do with it, and what it does; the facts are those of the two above."""
     memory, most, done = (
-        facts[name] for name in ("read_bytes_per_second", "most_tokens_per_second", "tokens_per_second")
+        facts.get(name) for name in ("read_bytes_per_second", "most_tokens_per_second", "tokens_per_second")
     )
     said = [] if memory is None else [f"this machine reads {rate_text(memory)} from memory"]
-    said += [] if most is None else [f"this model can do at most {tokens_text(most)} tokens/s with its context full"]
-    said += [] if done is None else [f"it does {tokens_text(done)} with a short text"]
+    full = f"with {facts['context']:,} tokens in its context"
+    said += [] if most is None else [f"this model can do at most {tokens_text(most)} tokens/s {full}"]
+    said += [] if done is None else [f"this model does {tokens_text(done)} tokens/s with a short text"]
     text = "; ".join(said)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -178,27 +200,35 @@ def tokens_text(count: float) -> str:
 def kernels_text(found: Kernels) -> str:
     """What computes int8 and int4 here, and what stands in the way of more; one or two sentences."""
     if found.library is None:
-        return f"int8 and int4 are computed by PyTorch here, which is slower. {found.note}"
-    slower = {
+        return f"On the CPU, int8 and int4 are computed by PyTorch here, which is slower. {found.note}"
+    lacking = {
         "AVX2": " This processor has no AVX-512 VNNI, which computes prompts and many texts at once faster.",
         "plain C": " This processor has neither AVX2 nor AVX-512, which are several times as fast.",
-    }.get(found.instructions, "")
+    }
+    slower = next((told for name, told in lacking.items() if found.instructions.startswith(name)), "")
     note = f" {found.note}" if found.note else ""
-    computed = f"int8 and int4 are computed by kernels that were compiled for this processor ({found.instructions})."
-    return f"{computed}{slower}{note}"
+    compiled = f"kernels that were compiled for this processor ({found.instructions})"
+    return f"On the CPU, int8 and int4 are computed by {compiled}.{slower}{note}"
+
+
+def far_below_limit(found: Kernels) -> tuple[str, ...]:
+    """The precisions that a CPU computes more slowly than wider ones, though it reads fewer bytes."""
+    return ("nf4",) if found.library is not None else ("int8", "int4", "nf4")
 
 
 def limits_text() -> str:
     """What a container leaves of the machine where it is less than all; empty where nothing is held back."""
     said = []
-    cores, used = os.cpu_count() or 1, cpu_threads()
-    if any(quota < cores for quota in cores_of_groups()):
+    cores = os.cpu_count() or 1
+    if (used := min([cores, *cores_of_groups()])) < cores:
         said.append(f"This container may use {used} of the machine's {cores} cores.")
     elif cores == 1:
-        said.append("There is one core: it computes and reads alone.")
+        said.append("This machine has one core.")
     free = int(psutil.virtual_memory().available)
     if (left := min([free, *free_bytes_of_groups()])) < free:
-        said.append(f"Its memory limit leaves {size_text(left)}, where the machine has {size_text(free)} free.")
+        said.append(
+            f"This container's memory limit leaves {size_text(left)}, where the machine has {size_text(free)} free."
+        )
     return " ".join(said)
 
 

@@ -166,6 +166,45 @@ def test_where_there_is_no_memory_to_keep_a_prompt_its_request_goes_on(
     assert made.served.prefixes.bytes == 0
 
 
+def test_a_short_prompt_between_others_changes_nothing_about_who_goes() -> None:
+    made = engine()
+    others = [tuple(2 + (step * place) % 50 for place in range(60)) for step in (3, 5, 9)]
+    for prompt in (PROMPT, *others):
+        answer(made, Decode(prompt, 1))
+        order = list(made.served.prefixes._kept)
+        answer(made, Decode((7, 8, 9), 1))
+        assert list(made.served.prefixes._kept) == order
+
+
+def test_plain_prompts_throw_out_no_beginning_that_is_asked_for_as_shared() -> None:
+    made = engine()
+    others = [tuple(2 + (step * place) % 50 for place in range(60)) for step in (3, 5, 9, 11, 13, 17)]
+    answer(made, Decode(PROMPT, 1, shared=20))
+    for other in (*others, PROMPT):
+        answer(made, Decode(other, 1))
+    assert PROMPT[:20] in made.served.prefixes._kept and len(made.served.prefixes) == prefix.MOST_PREFIXES
+
+
+def test_shared_beginnings_that_nobody_asks_for_any_more_give_way_to_the_second_prompt() -> None:
+    made = engine()
+    for step in range(3, 3 + prefix.MOST_PREFIXES):
+        answer(made, Decode(tuple(2 + (step * place) % 50 for place in range(60)), 1, shared=20))
+    before = list(made.served.prefixes._kept)
+    answer(made, Decode(PROMPT, 1))
+    assert list(made.served.prefixes._kept) == before
+    answer(made, Decode(PROMPT, 1))
+    assert len(set(before) & set(made.served.prefixes._kept)) == prefix.MOST_PREFIXES - 1
+
+
+def test_what_is_no_lack_of_memory_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("shapes differ")
+
+    monkeypatch.setattr(prefix.Prefix, "take", fail)
+    with pytest.raises(RuntimeError, match="shapes differ"):
+        answer(engine(), Decode(PROMPT, 3))
+
+
 def test_nothing_is_kept_of_a_short_prompt_or_after_the_end() -> None:
     made = engine()
     answer(made, Decode(PROMPT[: CHUNK - 1], 1))

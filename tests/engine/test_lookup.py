@@ -8,12 +8,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.engine.tiny import GREEDY, VOCABULARY, answer, ids, quiet_engine, tiny_model, turns
-from tests.performance.batch_invariance import END, SMALL_SHAPES, Guest, models, random_crowd, random_decode
+from tests.engine.tiny import GREEDY, answer, ids, next_logits, quiet_engine, tiny_model, turns
+from tests.performance.batch_invariance import SMALL_SHAPES, Guest, models, random_crowd, random_decode
 from workbench.engine.jobs import Beams, Decode, Decoded
 from workbench.engine.lookup import FIRST_GUESS, LONGEST_GUESS, LONGEST_PAUSE, NGRAMS, Lookup
+from workbench.engine.served import Served
 from workbench.engine.sizing import fill_rows
 from workbench.errors import BadRequest
+from workbench.gptj.cache import KVCache
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.loading.load import load_model
 from workbench.loading.spec import DEMO_FOLDER
@@ -167,11 +169,86 @@ def test_guesses_fill_the_context_and_no_more() -> None:
     assert len(found.tokens) == 20 and found == plainly(job, model)
 
 
-def test_a_draw_that_fails_behind_a_guess_fails_as_it_does_without() -> None:
-    # Everything is banned but the stop token, which may not come yet: the first draw fails.
-    job = Decode((5, 9), 9, 5, stop_tokens=frozenset({END}), banned=frozenset(range(VOCABULARY)) - {END})
-    with pytest.raises(BadRequest, match="Every token is banned"):
-        answer(quiet_engine(MODELS[0]), job)
+def failing_at(count: int, lookup: bool = True) -> tuple[Decode, list[int]]:
+    """A repeating text that fails at one of its tokens, and the tokens it was asked about."""
+    asked: list[int] = []
+
+    def ends(token: int) -> bool:
+        asked.append(token)
+        if len(asked) == count:
+            raise BadRequest("That was the one.")
+        return False
+
+    return Decode((5, 9, 2) * 4, 60, sampling=GREEDY, ends=ends, lookup=lookup), asked
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+def test_a_text_that_fails_behind_a_guess_fails_as_it_does_without(count: int) -> None:
+    asked, steps = [], []
+    for lookup in (True, False):
+        engine = quiet_engine(MODELS[0])
+        job, tokens = failing_at(count, lookup)
+        with pytest.raises(BadRequest, match="That was the one"):
+            answer(engine, job)
+        asked.append(tokens)
+        steps.append(engine.steps)
+    assert asked[0] == asked[1] and len(asked[0]) == count
+    assert steps[0] < steps[1] or count < 9
+
+
+def test_one_that_fails_takes_nobody_along_whose_guesses_share_the_step() -> None:
+    model, (failing, _) = MODELS[0], failing_at(9)
+    jobs = [Decode((2 + seed, 9, 4) * 4, 40, sampling=GREEDY) for seed in range(2)]
+    engine = quiet_engine(model)
+    handles = [engine.submit(job) for job in (jobs[0], failing, jobs[1])]
+    engine.run_until_idle()
+    with pytest.raises(BadRequest, match="That was the one"):
+        handles[1].result()
+    found = [handles[place].result() for place in (0, 2)]
+    assert found == [plainly(job, model) for job in jobs] and all(one.accepted > 0 for one in found)
+
+
+def test_streams_with_guesses_and_without_share_a_step() -> None:
+    model = MODELS[0]
+    jobs = [Decode((2 + seed, 9, 4) * 4, 40, sampling=GREEDY, lookup=seed % 2 == 0) for seed in range(4)]
+    engine = quiet_engine(model)
+    handles = [engine.submit(job) for job in jobs]
+    engine.run_until_idle()
+    found = [handle.result() for handle in handles]
+    assert found == [plainly(job, model) for job in jobs]
+    assert [one.accepted > 0 for one in found] == [True, False, True, False]
+
+
+def test_after_very_many_misses_there_are_guesses_still() -> None:
+    lookup = Lookup([2, 3, 4] * 20)
+    for _ in range(5000):
+        lookup.judge(4, 0)
+    assert any(lookup.draft(4) for _ in range(LONGEST_PAUSE + 1))
+
+
+def test_on_a_gpu_nothing_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    served = quiet_engine(MODELS[0]).served
+    monkeypatch.setattr(Served, "device", torch.device("cuda", 0))
+    assert served.spare_rows(1) == 0
+
+
+@pytest.mark.parametrize("at_once, groups", [(True, [32, 8]), (False, [40])])
+def test_a_step_of_very_many_rows_is_split_only_for_the_heads_kernel(
+    at_once: bool, groups: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = MODELS[0]
+    served = replace(quiet_engine(model).served, row_block=0, reads_head_once=at_once)
+    seen: list[int] = []
+    logits = Served.logits
+    monkeypatch.setattr(Served, "logits", lambda self, hidden: seen.append(len(hidden)) or logits(self, hidden))
+    caches = [KVCache(model.config.n_layer) for _ in range(40)]
+    with torch.inference_mode():
+        for place, cache in enumerate(caches):
+            served.hidden((2 + place, 9), cache)
+        found = served.decode([((5,), cache) for cache in caches])
+    assert seen == groups
+    plain = torch.stack([next_logits(model, (2 + place, 9, 5)) for place in range(40)])
+    torch.testing.assert_close(found, plain, rtol=1e-4, atol=1e-4)
 
 
 @given(text=some_tokens, most=st.integers(-1, 20))

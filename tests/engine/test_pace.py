@@ -42,6 +42,39 @@ def test_streams_together_are_not_a_text_alone(engine: Engine) -> None:
     engine.run_until_idle()
     assert all(handle.done for handle in handles)
     assert engine.pace.every is not None and engine.pace.every.streams > 1.5
+    lone = 0 if engine.pace.alone is None else engine.pace.alone.steps
+    assert lone == engine.pace.lone_steps < engine.pace.every.steps
+
+
+def test_only_guesses_that_came_true_are_counted(engine: Engine) -> None:
+    decoded = answer(engine, Decode((5, 9, 2) * 4, 12, sampling=GREEDY))
+    assert engine.pace.every is not None and engine.pace.every.accepted == decoded.accepted > 0
+
+
+def test_what_must_come_is_no_guess_that_came_true(engine: Engine) -> None:
+    answer(engine, Decode((5, 9, 2), 12, sampling=GREEDY, forced=tuple(range(2, 14))))
+    assert engine.pace.every is not None and engine.pace.every.accepted == 0
+
+
+def test_a_step_of_guesses_read_what_it_computed_and_not_what_came_true_of_it(engine: Engine) -> None:
+    noted: list[Step] = []
+    engine.pace.note = noted.append  # type: ignore[method-assign]
+    answer(engine, Decode((5, 9, 2) * 4, 12, sampling=GREEDY))
+    config, held = engine.served.model.config, 12
+    for step in noted:
+        assert step.cache_bytes == (held + step.rows) * 2 * config.n_layer * config.n_embd * 4
+        held += step.tokens
+
+
+def test_a_record_that_fails_ends_no_engine(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(step: Step) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(engine.pace, "note", fail)
+    with pytest.raises(ZeroDivisionError):
+        answer(engine, plain(6))
+    monkeypatch.undo()
+    assert len(answer(engine, plain(6)).tokens) == 6
 
 
 def test_a_beam_search_leaves_no_trace(engine: Engine) -> None:

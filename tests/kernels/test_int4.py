@@ -2,6 +2,7 @@
 
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,38 @@ def test_the_gradient_is_that_of_the_restored_weights() -> None:
     packed = layer(2100, 200)
     gradient = drawn(6, 2100).view(2, 3, 2100)
     torch.testing.assert_close(int4.back_through(gradient, *packed, 200), gradient @ restored(*packed, 200))
+
+
+WRONG = {
+    "narrower": lambda layer: layer.update(x=layer["x"][:, :100]),
+    "one dimension": lambda layer: layer.update(codes=layer["codes"][0]),
+    "another type": lambda layer: layer.update(codes=layer["codes"].int()),
+    "short tables": lambda layer: layer.update(tables=layer["tables"][:-1]),
+    "narrow tables": lambda layer: layer.update(tables=layer["tables"][:, :-1]),
+    "short scales": lambda layer: layer.update(row_scales=layer["row_scales"][:-1]),
+    "short bias": lambda layer: layer.update(bias=layer["bias"][:-1]),
+    "whole numbers": lambda layer: layer.update(x=layer["x"].int()),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_tensors_that_do_not_belong_together_are_refused(either: str, wrong: Callable[[dict], None]) -> None:
+    codes, tables, scales = layer(8, 200)
+    given_ = {"x": drawn(3, 200), "codes": codes, "tables": tables, "row_scales": scales, "bias": torch.zeros(8)}
+    wrong(given_)
+    with pytest.raises(ValueError, match="make no product"):
+        int4.int4_linear(**given_)
+
+
+def test_no_rows_give_no_rows(either: str) -> None:
+    assert int4.int4_linear(torch.zeros(0, 200), *layer(8, 200)).shape == (0, 8)
+
+
+def test_float64_is_computed_in_float32_or_less(either: str) -> None:
+    x = drawn(3, 200)
+    found = int4.int4_linear(x.double(), *layer(8, 200))
+    assert found.dtype == torch.float64
+    assert torch.equal(found.float(), int4.int4_linear(x, *layer(8, 200)))
 
 
 def test_another_device_is_refused_with_the_precision_that_serves_it() -> None:

@@ -2,11 +2,12 @@
 
 import math
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from workbench.kernels import compiled, int8
@@ -62,7 +63,8 @@ def test_the_compiled_product_is_the_formulas_bit_for_bit(rows: int, columns: in
 
 @needs_compiler
 @settings(max_examples=40, deadline=None)
-@given(rows=st.integers(2, 40), columns=st.integers(1, 5000), dtype=DTYPES, seed=st.integers(0, 99))
+@given(rows=st.integers(2, 60), columns=st.integers(1, 5000), dtype=DTYPES, seed=st.integers(0, 99))
+@example(rows=47, columns=8193, dtype=torch.bfloat16, seed=0)  # many rows take columns in parts
 def test_a_rows_bits_do_not_depend_on_its_neighbours(rows: int, columns: int, dtype: torch.dtype, seed: int) -> None:
     weights, scales, bias = layer(37, columns, seed)
     x = (activations(rows, columns, seed) * 3).to(dtype)
@@ -90,9 +92,10 @@ def test_leading_dimensions_stay(either: str) -> None:
     )
 
 
-def test_a_view_with_gaps_is_read_as_it_is(either: str) -> None:
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_view_with_gaps_is_read_as_it_is(either: str, dtype: torch.dtype) -> None:
     weights, scales, bias = layer(8, 16)
-    wide = activations(3, 32)
+    wide = activations(3, 32).to(dtype)
     assert torch.equal(
         int8.int8_linear(wide[:, ::2], weights, scales, bias),
         int8.int8_linear(wide[:, ::2].contiguous(), weights, scales, bias),
@@ -113,6 +116,58 @@ def test_a_broken_row_stays_broken_and_alone(value: float) -> None:
 
 
 @needs_compiler
+def test_a_row_too_small_for_a_scale_gives_the_bias() -> None:
+    weights, scales, bias = layer(8, 100)
+    assert torch.equal(int8.int8_linear(torch.full((1, 100), 1e-38), weights, scales, bias)[0], bias)
+
+
+@needs_compiler
+def test_a_row_with_more_infinities_than_are_set_apart_stays_broken() -> None:
+    weights, scales, bias = layer(8, 400)
+    assert int8.int8_linear(torch.full((1, 400), math.inf), weights, scales, bias).isnan().all()
+
+
+def test_float64_is_computed_in_float32_or_less(either: str) -> None:
+    weights, scales, bias = layer(8, 64)
+    x = activations(3, 64)
+    found = int8.int8_linear(x.double(), weights, scales.double(), bias)
+    assert found.dtype == torch.float64
+    assert torch.equal(found.float(), int8.int8_linear(x, weights, scales, bias))
+
+
+def test_no_rows_give_no_rows(either: str) -> None:
+    weights, scales, bias = layer(8, 64)
+    assert int8.int8_linear(torch.zeros(2, 0, 64), weights, scales, bias).shape == (2, 0, 8)
+
+
+def test_a_layer_too_wide_for_exact_sums_is_refused(either: str) -> None:
+    weights, scales, _ = layer(1, 65_537)
+    with pytest.raises(ValueError, match="65537 columns"):
+        int8.int8_linear(torch.zeros(1, 65_537), weights, scales)
+
+
+WRONG = {
+    "narrower": lambda layer: layer.update(weight=layer["weight"][:, :-1]),
+    "one dimension": lambda layer: layer.update(weight=layer["weight"][0]),
+    "another type": lambda layer: layer.update(weight=layer["weight"].short()),
+    "short scales": lambda layer: layer.update(row_scales=layer["row_scales"][:-1]),
+    "more scales": lambda layer: layer.update(row_scales=layer["row_scales"].repeat(2)),
+    "short bias": lambda layer: layer.update(bias=layer["bias"][:-1]),
+    "whole numbers": lambda layer: layer.update(x=layer["x"].int()),
+    "another device": lambda layer: layer.update(x=layer["x"].to("meta")),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_tensors_that_do_not_belong_together_are_refused(either: str, wrong: Callable[[dict], None]) -> None:
+    weights, scales, bias = layer(8, 64)
+    given_ = {"x": activations(3, 64), "weight": weights, "row_scales": scales, "bias": bias}
+    wrong(given_)
+    with pytest.raises(ValueError, match=r"make no product|on the CPU alone"):
+        int8.int8_linear(**given_)
+
+
+@needs_compiler
 def test_a_row_of_nothing_but_outliers_is_still_near() -> None:
     weights, scales, bias = layer(8, 256)
     x = activations(2, 256) * 1000
@@ -128,11 +183,12 @@ def test_zeros_give_the_bias(either: str) -> None:
 
 @needs_compiler
 @pytest.mark.parametrize("flags", [("-march=haswell",), ("-march=native", "-mno-avx512f"), ()])
+@pytest.mark.parametrize(("rows", "columns"), [(7, 1000), (47, 4200)])
 def test_other_machines_instructions_give_the_same_bits(
-    flags: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flags: tuple[str, ...], rows: int, columns: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    weights, scales, bias = layer(37, 1000)
-    x = activations(7, 1000) * 3
+    weights, scales, bias = layer(37, columns)
+    x = activations(rows, columns) * 3
     expected = int8.int8_linear(x, weights, scales, bias)
     monkeypatch.setattr(compiled, "VARIANTS", (flags,))
     other = compiled.build(tmp_path)

@@ -1,5 +1,7 @@
 """Products with float weights for a few rows: right, and the same for a row whatever stands beside it."""
 
+from collections.abc import Callable
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -47,6 +49,38 @@ def test_a_rows_bits_do_not_depend_on_its_neighbours(count: int, columns: int, w
     x, weight = drawn(count, columns, dtype), drawn(width, columns, dtype)
     together = rows.row_linear(x, weight)
     assert torch.equal(together, torch.cat([rows.row_linear(row[None], weight) for row in x]))
+
+
+WRONG = {
+    "narrower": lambda layer: layer.update(weight=layer["weight"][:, :-1]),
+    "one dimension": lambda layer: layer.update(weight=layer["weight"][0]),
+    "another type": lambda layer: layer.update(weight=layer["weight"].int()),
+    "short bias": lambda layer: layer.update(bias=layer["bias"][:-1]),
+    "whole numbers": lambda layer: layer.update(x=layer["x"].int()),
+    "another device": lambda layer: layer.update(x=layer["x"].to("meta")),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG)
+def test_tensors_that_do_not_belong_together_are_refused(wrong: Callable[[dict], None]) -> None:
+    given_ = {
+        "x": drawn(3, 64, torch.float32),
+        "weight": drawn(8, 64, torch.bfloat16),
+        "bias": drawn(1, 8, torch.float32)[0],
+    }
+    wrong(given_)
+    with pytest.raises(ValueError, match=r"make no product|on the CPU alone"):
+        rows.row_linear(**given_)
+
+
+def test_no_rows_give_no_rows() -> None:
+    assert rows.row_linear(torch.zeros(0, 64), drawn(8, 64, torch.bfloat16)).shape == (0, 8)
+
+
+def test_float64_is_computed_too() -> None:
+    x, weight = drawn(3, 64, torch.float64), drawn(8, 64, torch.float64)
+    torch.testing.assert_close(rows.row_linear(x, weight), (x @ weight.T).float())
+    torch.testing.assert_close(rows.row_linear(x, weight.float()), (x @ weight.T).float())
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

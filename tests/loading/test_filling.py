@@ -14,7 +14,7 @@ from workbench.errors import BadCheckpoint
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.loading import checkpoint as reading
 from workbench.loading.checkpoint import TensorInfo, open_checkpoint, rows_a_piece, whole
-from workbench.loading.filling import MOST_THREADS, fill, share_out
+from workbench.loading.filling import MOST_THREADS, PIECES_A_SHARE, fill, share_out
 from workbench.loading.load import from_pretrained, save_pretrained
 
 
@@ -58,14 +58,18 @@ def test_some_rows_read_into_their_place_leave_the_others_alone(form, four_threa
 def test_every_row_is_given_out_once(rows, threads):
     before, given_out = torch.get_num_threads(), []
     torch.set_num_threads(threads)
-    share_out(described(rows), given_out.append)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "PIECE_BYTES", 1)
+        share_out(described(rows), given_out.append)
     torch.set_num_threads(before)
+    assert len(given_out) == -(-rows // 256)
     assert sorted(row for share in given_out for row in share) == list(range(rows))
 
 
 def test_shares_end_where_pieces_do(four_threads):
     given_out: list[range] = []
     share_out(described(5000), given_out.append)
+    assert len(given_out) > 4
     assert all(share.start % rows_a_piece((5000, 7), 4) == 0 for share in given_out)
 
 
@@ -97,20 +101,22 @@ def test_an_error_in_a_thread_is_raised_and_ends_the_rest(four_threads):
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "int8"])
-def test_a_value_that_is_no_number_is_found_in_every_share(wrong, precision, four_threads, tmp_path):
+@pytest.mark.parametrize("row", [0, 255, 256, 800, 1499])
+def test_a_value_that_is_no_number_is_found_in_every_share(wrong, precision, row, four_threads, tmp_path):
+    assert PIECES_A_SHARE * rows_a_piece((1500, 32), 4) == 256  # six shares
     state = tiny_model(n_inner=1500).state_dict()
-    state["transformer.h.1.mlp.fc_in.weight"][1499, 31] = wrong
+    state["transformer.h.1.mlp.fc_in.weight"][row, 31] = wrong
     write_state(state, tiny_config(n_inner=1500), tmp_path)
     with pytest.raises(BadCheckpoint, match=r"fc_in\.weight' holds NaN or infinite values"):
         from_pretrained(GPTJForCausalLM, tmp_path, precision=precision)
 
 
-def test_a_file_that_shrinks_while_threads_read_it_is_refused(four_threads, tmp_path):
+def test_a_file_changed_before_threads_read_it_is_refused(four_threads, tmp_path):
     save_pretrained(tiny_model(vocab_size=1000), tmp_path)
     found = open_checkpoint(tmp_path)
     path = tmp_path / "model.safetensors"
     path.write_bytes(path.read_bytes()[:2000])
-    with pytest.raises(BadCheckpoint, match=r"it ended while 'transformer\.wte\.weight' was read"):
+    with pytest.raises(BadCheckpoint, match="it was changed while it was read"):
         fill(torch.empty(1000, 32), found, "transformer.wte.weight", lambda piece: piece)
 
 

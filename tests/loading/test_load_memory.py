@@ -32,8 +32,9 @@ model = from_pretrained(GPTJForCausalLM, folder, precision="int8")
 loaded = sum(value.nbytes for value in model.state_dict().values())
 print(resident("VmHWM") - before - loaded)
 """
-WIDE = GPTJConfig(vocab_size=16_000, n_embd=1024, n_layer=1, n_head=4, rotary_dim=16, n_positions=64)
+WIDE = GPTJConfig(vocab_size=1000, n_embd=1024, n_inner=16_000, n_layer=1, n_head=4, rotary_dim=16, n_positions=64)
 LARGEST_BYTES = 16_000 * 1024 * 2
+"""The MLP's matrices as they are saved in bfloat16."""
 
 
 @pytest.mark.parametrize("saved", ["bfloat16", "int8"])

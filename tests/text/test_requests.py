@@ -50,6 +50,12 @@ def test_stop_and_banned_texts_are_neither_empty_nor_endless_nor_numbers(name: s
             Generate("a", **{name: ("fine", bad)})  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("value", [None, 1, "yes"])
+def test_lookup_is_true_or_false(value: Any) -> None:
+    with pytest.raises(BadRequest, match="lookup must be true or false"):
+        Generate("a", lookup=value)
+
+
 def test_stop_strings_are_few() -> None:
     assert len(Generate("a", stop=("x",) * MOST_STOPS).stop) == MOST_STOPS
     with pytest.raises(BadRequest, match="17 stop strings; at most 16"):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from workbench.engine.pace import PaceRecord
+from workbench.engine.pace import PaceRecord, Step
 from workbench.errors import BadRequest, Busy, CheckpointNotFound
 from workbench.loading.heads import HeadCard
 from workbench.loading.load import LoadProgress
@@ -58,6 +58,8 @@ class FakeLanguageModel:
         self.requests: list[Generate] = []
         self.closed = 0
         self.steps = 0
+        self.pace = PaceRecord()
+        """Where a text without guesses notes its steps."""
 
     def stream(self, request: Generate) -> Iterator[Generated]:
         """Growing snapshots; a prompt with BOOM in it is refused."""
@@ -69,6 +71,8 @@ class FakeLanguageModel:
             for step in range(request.max_new_tokens):
                 time.sleep(self.seconds_per_token)
                 self.steps += 1
+                if step and not request.lookup:
+                    self.pace.note(Step(self.seconds_per_token or 0.01, streams=1, rows=1, tokens=1, cache_bytes=0))
                 tokens.append(self._token(step, request))
                 yield self._snapshot(request, tokens, "length" if step + 1 == request.max_new_tokens else None)
         finally:
@@ -108,6 +112,7 @@ class FakeManager:
         self.leases: Counter[ModelSpec] = Counter()
         self._loaded: dict[ModelSpec, LoadedModel] = {}
         self.records: dict[ModelSpec, PaceRecord] = {}
+        self.loads = False
 
     def known(self) -> list[str]:
         """The checkpoints on this machine."""
@@ -119,7 +124,11 @@ class FakeManager:
 
     def paces(self) -> dict[ModelSpec, PaceRecord]:
         """What each model wrote lately: nothing, or what a test noted."""
-        return {spec: self.records.setdefault(spec, PaceRecord()) for spec in self._loaded}
+        return {spec: self.records.setdefault(spec, self.model.pace) for spec in self._loaded}
+
+    def is_loading(self) -> bool:
+        """Whether a test says so."""
+        return self.loads
 
     def is_loaded(self, spec: ModelSpec) -> bool:
         """Whether this model, however its name is spelt, is in memory."""

@@ -20,6 +20,7 @@ from workbench.ui.tabs import models
 
 LARGE = ModelSpec("EleutherAI/gpt-j-6b", precision="bfloat16")
 ALONE = Pace(16, 7.2, 1, 0)
+COMPILED = Kernels(object(), "AVX2")  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -44,12 +45,24 @@ def test_on_a_gpu_nothing_is_said_of_the_cpus_memory(large: LoadedModel) -> None
 
 
 def test_a_large_model_in_16_bits_is_told_of_int8(large: LoadedModel) -> None:
-    assert "In int8 it would read about half" in speed_markup(large, Speed(12 * 10**9, 50e9, ALONE, None))
+    speed = Speed(12 * 10**9, 50e9, ALONE, None)
+    assert "In int8 it would read about half" in speed_markup(large, speed, found=COMPILED)
+
+
+@pytest.mark.parametrize("found", [None, Kernels(None, "PyTorch")])
+def test_without_compiled_kernels_nobody_is_told_of_int8(large: LoadedModel, found: Kernels | None) -> None:
+    assert "In int8" not in speed_markup(large, Speed(12 * 10**9, 50e9, ALONE, None), found=found)
+
+
+def test_a_share_beyond_the_whole_is_as_much_as_the_memory_allows(large: LoadedModel) -> None:
+    markup = speed_markup(large, Speed(8 * 10**9, 50e9, ALONE, None))
+    assert markup.count("as much as the memory allows") == 2 and "115 %" not in markup
 
 
 def test_int8_itself_is_not(large: LoadedModel) -> None:
     parts = [replace(part, dtype="bfloat16 + int8") for part in large.parts]
-    assert "In int8" not in speed_markup(replace(large, parts=parts), Speed(6 * 10**9, 50e9, ALONE, None))
+    speed = Speed(6 * 10**9, 50e9, ALONE, None)
+    assert "In int8" not in speed_markup(replace(large, parts=parts), speed, found=COMPILED)
 
 
 def test_a_small_model_is_said_to_be_limited_by_other_work(large: LoadedModel) -> None:
@@ -62,8 +75,13 @@ def test_several_texts_at_once_are_told(large: LoadedModel) -> None:
 
 
 def test_guesses_that_paid_are_told(large: LoadedModel) -> None:
-    markup = speed_markup(large, Speed(5 * 10**9, 50e9, ALONE, Pace(16, 14.4, 1, 0)))
+    markup = speed_markup(large, Speed(5 * 10**9, 50e9, ALONE, Pace(16, 14.4, 1, 0, accepted=9)))
     assert "14.4 tokens/s with what was found in the text before" in markup
+
+
+@pytest.mark.parametrize("alone", [None, ALONE])
+def test_where_no_guess_came_true_none_is_told(large: LoadedModel, alone: Pace | None) -> None:
+    assert "found in the text" not in speed_markup(large, Speed(5 * 10**9, 50e9, alone, Pace(16, 14.4, 1, 0)))
 
 
 def test_a_models_name_is_escaped(large: LoadedModel) -> None:
@@ -76,14 +94,23 @@ def test_the_machine_says_what_it_reads_and_what_computes() -> None:
     assert "43.1 GB/s" in markup and "2 threads" in markup and "No &lt;C&gt; compiler" in markup
 
 
-def test_the_machine_says_that_it_waits() -> None:
-    assert "as soon as nobody computes" in machine_markup(None, 2, None)
+def test_before_the_machine_is_measured_it_says_what_to_do() -> None:
+    assert "Open this tab again while nobody computes" in machine_markup(None, 2, None)
 
 
 def test_a_plan_shows_the_limit_of_each_precision() -> None:
     plan = FakeManager().plan(LARGE)
     markup = plan_markup("6b", plan, plan_limits(plan.read_bytes_per_token, 40e9))
     assert markup.count("row-limit") == 5 and "≤ 3.9/s" in markup
+
+
+@pytest.mark.parametrize(
+    "slow, said", [((), "Fewer bytes are faster."), (("nf4",), "except for nf4:"), (("nf4", "int8"), "int8 and nf4:")]
+)
+def test_a_plan_says_which_precisions_stay_far_below_their_limits(slow: tuple[str, ...], said: str) -> None:
+    plan = FakeManager().plan(LARGE, context=100)
+    markup = plan_markup("6b", plan, plan_limits(plan.read_bytes_per_token, 40e9), slow)
+    assert said in markup and "one text of 100 tokens" in markup
 
 
 def test_without_a_probe_a_plan_says_nothing_of_speed() -> None:
@@ -127,8 +154,36 @@ def test_a_measurement_waits_until_nobody_else_computes(tab: Tab) -> None:
 
 
 def test_a_measurement_waits_for_a_training(tab: Tab) -> None:
-    stop = tab.bench.training.take("mood")
-    assert isinstance(stop, threading.Event) and not tab.bench.is_quiet()
+    assert isinstance(tab.bench.training.take("mood"), threading.Event)
+    steps = models.measuring(tab.bench, tab.view, "demo")
+    shown = [str(next(steps)) for _ in range(3)]
+    assert all("Waiting until nobody else" in markup for markup in shown) and tab.model.requests == []
+
+
+def test_a_measurement_waits_for_a_load(tab: Tab) -> None:
+    tab.manager.loads = True
+    steps = models.measuring(tab.bench, tab.view, "demo")
+    assert "Waiting until nobody else" in str(next(steps)) and tab.bench.memory_speed.measured() is None
+    tab.manager.loads = False
+    assert "Measuring" in str(list(steps)[-1])
+
+
+def test_somebody_who_begins_while_the_memory_is_measured_is_waited_for(
+    tab: Tab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def probe(threads: int) -> float:
+        tab.manager.leases[tab.spec] += 1
+        return 40e9
+
+    monkeypatch.setattr("workbench.speed.bandwidth.read_bytes_per_second", probe)
+    steps = models.measuring(tab.bench, tab.view, "demo")
+    assert "Waiting until nobody else" in str(next(steps)) and tab.model.requests == []
+
+
+def test_a_measurement_beside_another_text_is_made_again(tab: Tab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tab.model.pace, "note", lambda step: None)
+    with pytest.raises(BadRequest, match="Somebody else wrote meanwhile: measure again"):
+        tab.measured()
 
 
 def test_a_stopped_measurement_frees_the_model(tab: Tab) -> None:

@@ -9,7 +9,15 @@ from workbench.console import Command, add_model_options, asked_model
 from workbench.kernels.compiled import kernels
 from workbench.loading.memory import MemoryPlan, size_text
 from workbench.manager import ModelManager
-from workbench.speed import kernels_text, limit_facts, limit_text, limits_text, machine_facts, measure, probed
+from workbench.speed import (
+    computes_on_cpu,
+    kernels_text,
+    limit_facts,
+    limit_text,
+    limits_text,
+    machine_facts,
+    measure,
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -27,20 +35,20 @@ def plan(options: argparse.Namespace) -> dict[str, Any]:
     spec = asked_model(options)
     with closing(ModelManager()) as manager:
         found = manager.plan(spec, options.streams, options.context)
-        memory = probed()
+        facts = machine_facts(spec)
         done = measure(manager, spec) if options.measure else None
-    facts = machine_facts(memory) | limit_facts(found, spec, memory, done)
+    facts |= limit_facts(found, spec, facts["read_bytes_per_second"]) | {"tokens_per_second": done}
     if not options.json:
-        _show(found, facts)
+        _show(found, facts, computes_on_cpu(spec))
     return dataclasses.asdict(found) | facts
 
 
-def _show(found: MemoryPlan, facts: dict[str, Any]) -> None:
+def _show(found: MemoryPlan, facts: dict[str, Any], on_cpu: bool) -> None:
     print(found.advice)
     for name, total, fits in found.alternatives:
         print(f"  {name:<9} {size_text(total):>10}  {'fits' if fits else 'does not fit'}")
-    computed = kernels_text(kernels()) if found.precision in ("int8", "int4") else ""
-    texts = [limit_text(facts), computed, limits_text()]
+    computed = kernels_text(kernels()) if on_cpu and found.precision in ("int8", "int4") else ""
+    texts = [limit_text(facts), computed, limits_text() if on_cpu else ""]
     for text in filter(None, texts):
         print(text)
 

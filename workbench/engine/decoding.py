@@ -1,6 +1,6 @@
 """Decode jobs under way: a prompt, then a token a step, sampled or by beam search."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -55,6 +55,11 @@ class DecodeWork:
     def written(self) -> int:
         """Tokens so far."""
         return len(self._ids)
+
+    @property
+    def accepted(self) -> int:
+        """Guesses that came true so far."""
+        return 0 if self._lookup is None else self._lookup.accepted
 
     def solo_step(self) -> None:
         """A chunk of the prompt; after the last one the first token is chosen."""
@@ -113,8 +118,8 @@ class DecodeWork:
 
     def _finish(self, ended: Ended) -> None:
         self.done = True
-        drafted, accepted = (0, 0) if self._lookup is None else (self._lookup.drafted, self._lookup.accepted)
-        self.handle.finish(Decoded(tuple(self._tokens), ended.reason, ended.stop_token, drafted, accepted))
+        drafted = 0 if self._lookup is None else self._lookup.drafted
+        self.handle.finish(Decoded(tuple(self._tokens), ended.reason, ended.stop_token, drafted, self.accepted))
 
 
 class BeamWork:
@@ -184,6 +189,12 @@ def taking_part(works: Sequence[DecodeWork | BeamWork], served: Served) -> list[
         spare -= sum(len(tokens) - 1 for tokens, _ in mine)
         brought.append(mine)
     return brought
+
+
+def totals(streams: Iterable[DecodeWork]) -> tuple[int, int]:
+    """Tokens written so far, and guesses that came true."""
+    both = [(work.written, work.accepted) for work in streams]
+    return sum(written for written, _ in both), sum(accepted for _, accepted in both)
 
 
 def room_to_decode(served: Served, job: Decode) -> int:

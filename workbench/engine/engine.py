@@ -9,13 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from workbench.engine.branches import Grown, Tree
-from workbench.engine.decoding import BeamWork, DecodeWork, taking_part
+from workbench.engine.decoding import BeamWork, DecodeWork, taking_part, totals
 from workbench.engine.handle import Handle
 from workbench.engine.jobs import Decode, Decoded, Job, Read, Score, Scored
-from workbench.engine.pace import PaceRecord, step_of
+from workbench.engine.pace import PaceRecord, Step, read_bytes
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import AnyModel, ServedHead
+from workbench.engine.served import AnyModel, ServedHead, is_out_of_memory
 from workbench.engine.sizing import cpu_threads_for, serve, workers_for
 from workbench.engine.trees import TreeWork
 from workbench.errors import Cancelled, NotEnoughMemory
@@ -254,24 +254,28 @@ class Engine:
     def _row_step(self, together: list[EngineWork]) -> None:
         self.steps += 1
         works = [work for work in together if isinstance(work, (DecodeWork, BeamWork))]
-        streams = [work for work in works if isinstance(work, DecodeWork)]
-        began, written = time.perf_counter(), sum(work.written for work in streams)
-        rows = taking_part(works, self.served)
         try:
-            logits = self.served.decode([row for mine in rows for row in mine])
+            self._step_of(works)
         except Exception as error:
             for work in works:
-                self._fail(work, error)
-            return
+                if not work.handle.done:
+                    self._fail(work, error)
+
+    def _step_of(self, works: list[DecodeWork | BeamWork]) -> None:
+        streams = [work for work in works if isinstance(work, DecodeWork)]
+        began, (written, came_true) = time.perf_counter(), totals(streams)
+        rows = taking_part(works, self.served)
+        logits = self.served.decode([row for mine in rows for row in mine])
         counts = [sum(len(tokens) for tokens, _ in mine) for mine in rows]
+        held = read_bytes(mine[0][1] for mine in rows)
         for work, part in zip(works, logits.split(counts), strict=True):
             try:
                 work.advance(part)
             except Exception as error:
                 self._fail(work, error)
         if len(streams) == len(works):  # of a beam search's rows only one text comes
-            grown = sum(work.written for work in streams) - written
-            self.pace.note(step_of(time.perf_counter() - began, rows, grown))
+            seconds, (tokens, guesses) = time.perf_counter() - began, totals(streams)
+            self.pace.note(Step(seconds, len(rows), sum(counts), tokens - written, held, guesses - came_true))
 
     def _fail(self, work: EngineWork, error: Exception) -> None:
         shown = as_shown(error)
@@ -284,9 +288,7 @@ class Engine:
 
 def as_shown(error: Exception) -> Exception:
     """The error that reaches the asker: a failed allocation as NotEnoughMemory, anything else as it is."""
-    # On a CPU a failed allocation is a plain RuntimeError, known by its words alone.
-    told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
-    if not told and not isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+    if not is_out_of_memory(error):
         return error
     shown = NotEnoughMemory(
         "The memory ran out while the request was computed, and the request was dropped. Make it shorter (prompt and "

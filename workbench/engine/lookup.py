@@ -64,7 +64,7 @@ class Lookup:
         else:
             self._length = max(1, self._length // 2, accepted)
         self._misses = 0 if accepted else self._misses + 1
-        self._pause = 0 if accepted else min(2**self._misses - 2, LONGEST_PAUSE)
+        self._pause = 0 if accepted else min(2 ** min(self._misses, 6) - 2, LONGEST_PAUSE)
 
     def _found(self) -> int | None:
         """Where the token after the latest match stands."""

@@ -2,10 +2,9 @@
 
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from workbench.engine.served import Following
 from workbench.gptj.cache import KVCache
 
 KEPT_STEPS = 16
@@ -24,6 +23,8 @@ class Step:
     """Tokens that the texts grew by."""
     cache_bytes: int
     """Keys and values that it read."""
+    accepted: int = 0
+    """Guesses that came true."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Pace:
     """That wrote at a time, on average."""
     cache_bytes: float
     """Keys and values that a step read, on average."""
+    accepted: int = 0
+    """Guesses that came true, of all steps."""
 
 
 class PaceRecord:
@@ -50,6 +53,8 @@ class PaceRecord:
         self._lock = threading.Lock()
         self._alone: deque[Step] = deque(maxlen=KEPT_STEPS)
         self._every: deque[Step] = deque(maxlen=KEPT_STEPS)
+        self.lone_steps = 0
+        """Steps so far that drew one token of one stream."""
 
     def note(self, step: Step) -> None:
         """One more step."""
@@ -57,6 +62,7 @@ class PaceRecord:
             self._every.append(step)
             if step.rows == 1:
                 self._alone.append(step)
+                self.lone_steps += 1
 
     @property
     def alone(self) -> Pace | None:
@@ -75,16 +81,9 @@ class PaceRecord:
             return list(kept)
 
 
-def step_of(seconds: float, rows: Sequence[Sequence[Following]], tokens: int) -> Step:
-    """A step from what each stream brought to it; call it before the caches grow again."""
-    caches = [mine[0][1] for mine in rows]
-    computed = sum(len(given) for mine in rows for given, _ in mine)
-    return Step(seconds, len(rows), computed, tokens, sum(map(_held_bytes, caches)))
-
-
-def _held_bytes(cache: KVCache) -> int:
-    keys, values = cache[0]
-    return len(cache) * (keys.nbytes + values.nbytes)
+def read_bytes(caches: Iterable[KVCache]) -> int:
+    """What a step read of these caches; ask before they are trimmed to what came of it."""
+    return sum(len(cache) * (cache[0][0].nbytes + cache[0][1].nbytes) for cache in caches)
 
 
 def _pace(steps: Sequence[Step], tokens: int) -> Pace | None:
@@ -95,4 +94,5 @@ def _pace(steps: Sequence[Step], tokens: int) -> Pace | None:
         tokens_per_second=tokens / sum(step.seconds for step in steps),
         streams=sum(step.streams for step in steps) / len(steps),
         cache_bytes=sum(step.cache_bytes for step in steps) / len(steps),
+        accepted=sum(step.accepted for step in steps),
     )

@@ -40,6 +40,8 @@ class Prefix:
         room = grown(len(tokens) + room)
         self.cache = KVCache(n_layer, capacity=room)
         self._planned_bytes = room * token_bytes
+        self.is_shared = False
+        """Whether it was said to be shared, and asked for as such lately."""
         self._fed = 0
         self._stores: list[tuple[KVCache, Handle | None]] = [(self.cache, None)]
         """What is lent, with the job that has it."""
@@ -106,8 +108,11 @@ class Prefix:
             _copy(self.cache, cache, length, self._chunk_tokens)
 
     def take(self, cache: KVCache) -> None:
-        """Takes all its tokens from a cache that begins with them."""
+        """Takes all its tokens from a cache that begins with them, unless somebody has begun to compute it."""
         with self._lock:
+            if self._fed:
+                return
+            self.cache.trim(0)
             _copy(cache, self.cache, len(self._tokens), self._chunk_tokens)
             self._fed = len(self._tokens)
 
@@ -118,6 +123,11 @@ class Prefix:
             keys, values = self.cache[layer]
             twin.extend(layer, keys[:, :, :length], values[:, :, :length])
         return twin
+
+
+def most_kept_bytes(context_bytes: int) -> int:
+    """The most that the prefixes of a model hold for long, from the keys and values of its context."""
+    return min(MOST_PREFIXES * MOST_STORES * context_bytes, max(MOST_BYTES, context_bytes))
 
 
 class Prefixes:
@@ -141,6 +151,7 @@ class Prefixes:
             prefix = self._kept.get(tokens)
             if prefix is None:
                 prefix = self._kept[tokens] = Prefix(tokens, n_layer, chunk_tokens, token_bytes)
+            prefix.is_shared = True
             self._kept.move_to_end(tokens)
             while len(self._kept) > 1 and (len(self._kept) > MOST_PREFIXES or self.bytes > MOST_BYTES):
                 self._kept.popitem(last=False)
@@ -161,20 +172,34 @@ class Prefixes:
         """Keeps the whole chunks of a prompt that a cache holds, as many as the bytes allow; the oldest go for it."""
         most = min(len(tokens), MOST_BYTES // token_bytes // GROWTH * GROWTH)
         tokens = tokens[: most // chunk_tokens * chunk_tokens]
+        if len(tokens) < SMALLEST_PREFIX:
+            return
         with self._lock:
             whole = next((kept for kept in self._kept if kept[: len(tokens)] == tokens), None)
             if whole is not None:
                 self._kept.move_to_end(whole)
-            if whole is not None or len(tokens) < SMALLEST_PREFIX:
                 return
-            for shorter in [kept for kept in self._kept if tokens[: len(kept)] == kept]:
-                del self._kept[shorter]
-            planned = grown(len(tokens)) * token_bytes
-            while self._kept and (len(self._kept) >= MOST_PREFIXES or self.bytes + planned > MOST_BYTES):
-                self._kept.popitem(last=False)
-            prefix = Prefix(tokens, len(cache), chunk_tokens, token_bytes, room=0)
-            prefix.take(cache)
-            self._kept[tokens] = prefix
+            if not self._make_room(tokens, grown(len(tokens)) * token_bytes):
+                return
+            prefix = self._kept[tokens] = Prefix(tokens, len(cache), chunk_tokens, token_bytes, room=0)
+        prefix.take(cache)  # the copy holds up nobody; until it is made, nothing is found here
+
+    def _make_room(self, tokens: tuple[int, ...], planned: int) -> bool:
+        """Drops the beginnings of a plain prompt, and the oldest others; gives whether there is room then.
+
+        What is shared stays: it gives way to the next prompt if nobody asks for it until then.
+        """
+        shared = [kept for kept in self._kept.values() if kept.is_shared]
+        if len(shared) >= MOST_PREFIXES or sum(kept.bytes for kept in shared) + planned > MOST_BYTES:
+            for kept in shared:
+                kept.is_shared = False
+            return False
+        plain = [key for key, kept in self._kept.items() if not kept.is_shared]
+        for place in sorted(plain, key=lambda key: tokens[: len(key)] != key):
+            is_full = len(self._kept) >= MOST_PREFIXES or self.bytes + planned > MOST_BYTES
+            if is_full or tokens[: len(place)] == place:
+                del self._kept[place]
+        return True
 
     def clear(self) -> None:
         """Drops all; jobs under way keep what they work with."""

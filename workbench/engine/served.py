@@ -144,7 +144,9 @@ class Served:
         """Keeps what a cache holds of a prompt for the next that begins like it, if there is memory for it."""
         try:
             self.prefixes.keep(tokens, cache, self.chunk_tokens, self._token_bytes)
-        except (MemoryError, RuntimeError):  # a copy that finds no room, as PyTorch says it: the request goes on
+        except Exception as error:  # a copy that finds no room: the request goes on without
+            if not is_out_of_memory(error):
+                raise
             self.prefixes.clear()
 
     @property
@@ -162,7 +164,9 @@ class Served:
         return logits.float().cpu()
 
     def spare_rows(self, rows: int) -> int:
-        """How many more rows a decoding step of so many takes at next to no cost."""
+        """How many more rows a decoding step of so many takes at next to no cost; none on a GPU, not measured there."""
+        if self.device.type != "cpu":
+            return 0
         return -rows % self.row_block if self.row_block else max(0, self.fill_rows - rows)
 
     def decode(self, streams: Sequence[Following]) -> Tensor:
@@ -171,7 +175,7 @@ class Served:
         A token is a row of the step, whichever stream it belongs to.
         """
         rows = [(token, cache) for tokens, cache in streams for token in tokens]
-        most = self.row_block or MOST_ROWS
+        most = self.row_block or (MOST_ROWS if self.reads_head_once else len(rows))
         parts = []
         for start in range(0, len(rows), most):
             group = rows[start : start + most]
@@ -236,6 +240,12 @@ class Prefill:
         if self._kept and self.done:
             self._served.keep(self._tokens, self.cache)
         return hidden
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an allocation failed; on a CPU PyTorch says so by a plain RuntimeError, known by its words alone."""
+    told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
 def input_device(model: AnyModel) -> torch.device:

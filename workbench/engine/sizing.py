@@ -10,8 +10,10 @@ from workbench.gptj.cache import AttendRows, attend_rows
 from workbench.kernels import attention
 from workbench.kernels.compiled import kernels
 
-CHUNK_BUDGET_FLOP, QUANTIZED_CHUNK_BUDGET_FLOP = 2e11, 1.6e12
+CHUNK_BUDGET_FLOP = 2e11
 """Work of one prefill chunk on a CPU: about a second on two cores, so Stop and other streams never wait long."""
+QUANTIZED_CHUNK_BUDGETS_FLOP = {"AVX-512 VNNI": 1.6e12, "AVX2": 5e11}
+"""The same of quantized weights, by the instructions that the kernels begin with; others are no faster than floats."""
 SMALLEST_CHUNK_TOKENS, LARGEST_CHUNK_TOKENS = 16, 512
 ROW_BLOCK = 8
 SMALL_MODEL_PARAMETERS = 50_000_000
@@ -24,7 +26,7 @@ def serve(model: AnyModel, known_tokens: int | None, heads: Mapping[str, nn.Modu
         model=model,
         chunk_tokens=chunk_tokens(model),
         row_block=row_block(model),
-        fill_rows=fill_rows(model),
+        fill_rows=fill_rows(model) if reads_head_once(model) else 0,  # else the head's rows look at each other
         attend=row_attention(model),
         reads_head_once=reads_head_once(model),
         known_tokens=model.config.vocab_size if known_tokens is None else known_tokens,
@@ -85,9 +87,17 @@ def chunk_tokens(model: AnyModel) -> int:
     """Tokens a prefill chunk: a power of two that depends on the model and device alone, never on the load."""
     if input_device(model).type != "cpu":
         return LARGEST_CHUNK_TOKENS
-    budget = QUANTIZED_CHUNK_BUDGET_FLOP if fill_rows(model) else CHUNK_BUDGET_FLOP
-    fitting = int(budget / (2 * block_parameters(model)))
+    fitting = int(_chunk_budget(model) / (2 * block_parameters(model)))
     return max(SMALLEST_CHUNK_TOKENS, min(LARGEST_CHUNK_TOKENS, 2 ** fitting.bit_length() // 2))
+
+
+def _chunk_budget(model: AnyModel) -> float:
+    """Floating-point operations of a chunk on a CPU."""
+    if not fill_rows(model):
+        return CHUNK_BUDGET_FLOP
+    runs = kernels().instructions
+    budgets = (budget for name, budget in QUANTIZED_CHUNK_BUDGETS_FLOP.items() if runs.startswith(name))
+    return next(budgets, CHUNK_BUDGET_FLOP)
 
 
 def block_parameters(model: AnyModel) -> int:

@@ -1,15 +1,18 @@
 """Linear layers with 4-bit weights: codes for 16 levels, a table of levels for each group of 128 columns of a row.
 
 Levels are 8-bit integers on a grid that spans each row, and the tables are one shape in 127 sizes, each upright and
-mirrored. So a product is that of 8-bit weights (kernels/int8.py), with the same exact sums: a row's bits depend on that
-row alone. The shape is the one with the least squared error over normal numbers, found by Lloyd's method.
+mirrored. So a product is that of 8-bit weights (kernels/int8.py), with the same exact sums: compiled, a row's bits
+depend on that row alone. The shape is that of the least squared error over normal numbers, found by Lloyd's method.
 """
+
+import ctypes
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from workbench.errors import BadRequest
+from workbench.kernels.arguments import check_columns, is_vector, rows_of
 from workbench.kernels.compiled import FLOAT_TYPES, kernels
 
 GROUP = 128
@@ -54,14 +57,27 @@ def int4_linear(x: Tensor, codes: Tensor, tables: Tensor, row_scales: Tensor, bi
     Args:
         codes: (N, groups x 64) uint8; byte i of a group holds column i in its low four bits, column i + 64 in the high.
         tables: (N, groups) uint8, the number of each group's table.
-        row_scales: (N,) float32.
+        row_scales: (N,) in any float type.
         bias: (N,) in any float type.
+
+    Raises:
+        BadRequest: x or the layer is not on the CPU.
+        ValueError: the tensors do not belong together, or K is above 65,536.
     """
     if x.device.type != "cpu" or codes.device.type != "cpu":
         raise BadRequest(f"int4 layers compute on the CPU alone, not on {x.device}. Choose nf4 for GPUs.")
-    rows = x.reshape(-1, x.shape[-1])
-    product = _torch_linear if kernels().library is None else _compiled_linear
-    return product(rows, codes, tables, row_scales, bias).view(*x.shape[:-1], len(codes))
+    groups, size = groups_of(x.shape[-1]), len(codes)
+    fits = codes.dtype == tables.dtype == torch.uint8 and codes.dim() == tables.dim() == 2
+    fits = fits and codes.shape[1] == groups * HALF and tables.shape[1] == groups and len(tables) == size
+    fits = fits and is_vector(row_scales, size) and is_vector(bias, size)
+    rows = rows_of(x, fits, codes, tables, row_scales, bias)
+    check_columns(x.shape[-1])
+    if not len(rows):
+        return x.new_empty(*x.shape[:-1], size)
+    library, scales = kernels().library, row_scales.float()
+    if library is None:
+        return _torch_linear(rows, codes, tables, scales, bias).view(*x.shape[:-1], size)
+    return _compiled_linear(library, rows, codes, tables, scales, bias).view(*x.shape[:-1], size)
 
 
 def quantise(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -108,13 +124,15 @@ def back_through(gradient: Tensor, codes: Tensor, tables: Tensor, row_scales: Te
     return total
 
 
-def _compiled_linear(x: Tensor, codes: Tensor, tables: Tensor, row_scales: Tensor, bias: Tensor | None) -> Tensor:
-    dtype = torch.float32 if x.dtype == torch.float16 else x.dtype
+def _compiled_linear(
+    library: ctypes.CDLL, x: Tensor, codes: Tensor, tables: Tensor, row_scales: Tensor, bias: Tensor | None
+) -> Tensor:
+    dtype = torch.bfloat16 if x.dtype == torch.bfloat16 else torch.float32
     rows = x.to(dtype).contiguous()
-    codes, tables, row_scales = codes.contiguous(), tables.contiguous(), row_scales.float().contiguous()
+    codes, tables, row_scales = codes.contiguous(), tables.contiguous(), row_scales.contiguous()
     added = None if bias is None else bias.to(dtype).contiguous()
     out = torch.empty(len(x), len(codes), dtype=dtype)
-    failed = kernels().library.int4_linear(  # type: ignore[union-attr]
+    failed = library.int4_linear(
         FLOAT_TYPES[dtype],
         rows.data_ptr(),
         rows.shape[0],
@@ -140,7 +158,7 @@ def _torch_linear(x: Tensor, codes: Tensor, tables: Tensor, row_scales: Tensor, 
     for start in range(0, len(codes), UNPACKED_ROWS):
         part = slice(start, start + UNPACKED_ROWS)
         out[:, part] = F.linear(rows, unpacked(codes[part], tables[part], x.shape[-1]).to(torch.bfloat16))
-    out *= row_scales.float() / LARGEST
+    out *= row_scales / LARGEST
     if bias is not None:
         out += bias.float()
     return out.to(x.dtype)

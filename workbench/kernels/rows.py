@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from workbench.kernels.arguments import is_vector, rows_of
 from workbench.kernels.compiled import FLOAT_TYPES, kernels
 
 SMALLEST_LAYER = 4
@@ -15,12 +16,21 @@ MOST_ROWS = 32
 def row_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x W^T + b in float32: (M, K) -> (M, N), on the CPU; weight (N, K) of any float type is read once.
 
-    Compiled, a row's bits depend on that row alone.
+    Compiled, a row's bits depend on that row alone, if the layer has 4 rows or more.
+
+    Raises:
+        ValueError: the tensors do not belong together, or are not on the CPU.
     """
+    fits = x.dim() == 2 and weight.dim() == 2 and weight.shape[1] == x.shape[1] and is_vector(bias, len(weight))
+    rows = rows_of(x, fits and weight.is_floating_point(), weight, bias)
+    if not len(rows):
+        return torch.empty(0, len(weight))
     library = kernels().library
-    if library is None or len(weight) < SMALLEST_LAYER:
-        return F.linear(x.to(weight.dtype), weight, bias).float()
-    rows, weight = x.contiguous(), weight.contiguous()
+    if library is None or len(weight) < SMALLEST_LAYER or weight.dtype not in FLOAT_TYPES:
+        added = None if bias is None else bias.to(weight.dtype)
+        return F.linear(x.to(weight.dtype), weight, added).float()
+    rows = (rows if rows.dtype in FLOAT_TYPES else rows.float()).contiguous()
+    weight = weight.contiguous()
     added = None if bias is None else bias.to(weight.dtype).contiguous()
     out = torch.empty(len(x), len(weight))
     failed = library.row_linear(
@@ -32,7 +42,6 @@ def row_linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         weight.data_ptr(),
         None if added is None else added.data_ptr(),
         len(weight),
-        FLOAT_TYPES[out.dtype],
         out.data_ptr(),
         torch.get_num_threads(),
     )

@@ -49,6 +49,8 @@ class Generate:
     def __post_init__(self) -> None:
         check_text("prompt", self.prompt)
         check_shared("prompt", self.prompt, self.shared)
+        if not isinstance(self.lookup, bool):
+            raise BadRequest(f"lookup must be true or false; got {self.lookup!r}.")
         if self.truncate not in ("", "beginning", "end"):
             raise BadRequest(f"truncate must be empty, beginning or end; got {self.truncate!r}.")
         if self.longest_prompt_tokens is not None:

@@ -53,8 +53,9 @@ class Bench:
         return MemorySpeed(self.is_quiet)
 
     def is_quiet(self) -> bool:
-        """Whether nobody uses a model, or trains one."""
-        return not self.training.is_taken and not any(model.leases for model in self.manager.loaded())
+        """Whether nobody uses a model, trains one, or waits for one to be loaded."""
+        busy = self.training.is_taken or self.manager.is_loading()
+        return not busy and not any(model.leases for model in self.manager.loaded())
 
     @property
     def runs(self) -> RunStore:

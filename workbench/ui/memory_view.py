@@ -1,6 +1,6 @@
 """Memory as pictures: the plan of a model as a stacked bar, and the parts of a loaded one as blocks."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from html import escape
 
 from workbench.loading.memory import MemoryPlan
@@ -13,11 +13,14 @@ _DEVICE_STYLES = 4
 """How many devices the style sheet tells apart; further ones share its last pattern."""
 
 
-def plan_markup(name: str, plan: MemoryPlan, limits: Mapping[str, str] | None = None) -> str:
+def plan_markup(
+    name: str, plan: MemoryPlan, limits: Mapping[str, str] | None = None, slow: Collection[str] = ()
+) -> str:
     """A plan: the verdict, the stacked bar, its numbers, and how the other precisions would fare.
 
     Args:
         limits: how fast each precision could write at most, in words; None or empty: not said.
+        slow: precisions that stay far below their limits.
     """
     precision = plan.precision
     verdict = "It fits" if plan.fits else "It does not fit"
@@ -32,7 +35,7 @@ def plan_markup(name: str, plan: MemoryPlan, limits: Mapping[str, str] | None = 
         f'<dl class="plan-numbers">{_number("weights", "Weights", bytes_text(plan.weights_bytes))}'
         f"{_number('cache', 'KV cache', _cache_text(plan, kv_bytes))}"
         f"{_number('free', 'Available', bytes_text(plan.available_bytes))}</dl>"
-        f"{_comparison(rows, plan.available_bytes, scale, limits or {})}</section>"
+        f"{_comparison(rows, plan, scale, limits or {}, slow)}</section>"
     )
 
 
@@ -58,22 +61,31 @@ def _cache_text(plan: MemoryPlan, kv_bytes: int) -> str:
     return f"{bytes_text(kv_bytes)} <small>{streams}, {plan.context:,} tokens each</small>"
 
 
-def _comparison(rows: list[tuple[str, int, bool]], available: int, scale: int, limits: Mapping[str, str]) -> str:
+def _comparison(
+    rows: list[tuple[str, int, bool]], plan: MemoryPlan, scale: int, limits: Mapping[str, str], slow: Collection[str]
+) -> str:
     """One thin bar a precision, on the same scale as the plan's, with its limit where that is known."""
+    below = [name for name, _, _ in rows if name in slow]
     lines = "".join(
         f'<li class="{"fits" if fits else "too-big"}"><span class="row-name">{escape(name)}</span>'
         f'<span class="bar thin"><i class="weights" style="width:{100 * total / scale:.2f}%"></i>'
-        f'<i class="limit" style="left:{100 * available / scale:.2f}%"></i></span>'
+        f'<i class="limit" style="left:{100 * plan.available_bytes / scale:.2f}%"></i></span>'
         f'<span class="row-size">{bytes_text(total)}</span>'
         f'<span class="row-fit">{"fits" if fits else "too big"}</span>{_row_limit(name, limits)}</li>'
         for name, total, fits in rows
     )
     note = (
-        '<p class="row-note">≤ is what the memory allows for one text that fills the context: each token reads all '
-        "weights, so fewer bytes are faster.</p>"
+        f'<p class="row-note">≤ is what the memory allows for one text of {plan.context:,} tokens: each token reads '
+        f"all weights.{_exception(below)}</p>"
     )
     title = "Every precision, with the same streams and context"
     return f'<h4>{title}</h4><ul class="precisions{" limited" if limits else ""}">{lines}</ul>{note if limits else ""}'
+
+
+def _exception(below: list[str]) -> str:
+    if not below:
+        return " Fewer bytes are faster."
+    return f" Fewer bytes are faster, except for {' and '.join(below)}: computing it here takes longer than reading it."
 
 
 def _row_limit(name: str, limits: Mapping[str, str]) -> str:

@@ -28,7 +28,7 @@ def machine_markup(read_bytes_per_second: float | None, threads: int, found: Ker
         limits: what a container holds back, in words.
     """
     if read_bytes_per_second is None:
-        gives = "How fast this machine reads memory is measured as soon as nobody computes."
+        gives = "How fast this machine reads memory is not measured yet. Open this tab again while nobody computes."
     else:
         with_threads = "1 thread" if threads == 1 else f"{threads} threads"
         gives = f"This machine reads <b>{rate_text(read_bytes_per_second)}</b> from memory with {with_threads}."
@@ -38,11 +38,12 @@ def machine_markup(read_bytes_per_second: float | None, threads: int, found: Ker
     return f'<p class="machine">{gives} {why}{told}{held}</p>'
 
 
-def speed_markup(model: LoadedModel, speed: Speed, under_way: str = "") -> str:
+def speed_markup(model: LoadedModel, speed: Speed, under_way: str = "", found: Kernels | None = None) -> str:
     """The piece of a model's card: the figure, the bar, why it is no more, what would be faster.
 
     Args:
         under_way: markup of a measurement that is being made, shown in place of the figure.
+        found: what computes int8 and int4 here; None: not looked at yet.
     """
     name = escape(spec_name(model.spec))
     if under_way:
@@ -50,7 +51,7 @@ def speed_markup(model: LoadedModel, speed: Speed, under_way: str = "") -> str:
         return f'<section class="speed" aria-label="Speed">{under_way}{stop}</section>'
     again = "Measure" if speed.alone is None else "Measure again"
     button = f'<button type="button" class="measure" data-name="{name}" aria-label="{again}: {name}">{again}</button>'
-    lines = "".join(f"<p>{line}</p>" for line in _reasons(model, speed) if line)
+    lines = "".join(f"<p>{line}</p>" for line in _reasons(model, speed, found) if line)
     head = f'<div class="speed-head">{_figure(speed)}{button}</div>'
     return f'<section class="speed" aria-label="Speed">{head}{lines}</section>'
 
@@ -83,15 +84,15 @@ def _figure(speed: Speed) -> str:
     bound = "" if most is None else f" of at most {tokens_text(most)}"
     bar = ""
     if share is not None:
-        words = f"{100 * share:.0f} % of what the memory allows"
+        words = "as much as" if share >= 1 else f"{100 * share:.0f} % of what"
         filled = f'<i class="weights" style="width:{min(100.0, 100 * share):.1f}%"></i>'
-        bar = f'<div class="bar thin" role="img" aria-label="{words}">{filled}</div>'
+        bar = f'<div class="bar thin" role="img" aria-label="{words} the memory allows">{filled}</div>'
     return f'<div class="speed-figure"><p><b>{tokens_text(done)} tokens/s</b>{bound}</p>{bar}</div>'
 
 
-def _reasons(model: LoadedModel, speed: Speed) -> list[str]:
+def _reasons(model: LoadedModel, speed: Speed, found: Kernels | None) -> list[str]:
     """What limits the model, what it does in company, and what would be faster."""
-    return [_limit(speed), _company(speed), _advice(model, speed)]
+    return [_limit(speed), _company(speed), _advice(model, speed, found)]
 
 
 def _limit(speed: Speed) -> str:
@@ -102,6 +103,8 @@ def _limit(speed: Speed) -> str:
     limit = f"{reads} {tokens_text(most)} tokens/s"
     if speed.share is None:
         return f"{limit}."
+    if speed.share >= 1:  # the two were not measured in the same moment
+        return f"{limit}; this is as much as the memory allows."
     if speed.share < SMALL_SHARE and speed.read_bytes_per_token < SMALL_BYTES:
         return f"{limit}; but this model is so small that the work around each token takes longer than reading."
     return f"{limit}; this is {100 * speed.share:.0f} % of it."
@@ -115,11 +118,14 @@ def _company(speed: Speed) -> str:
     together = f"{tokens_text(every.tokens_per_second)} tokens/s"
     if every.streams > 1.5:
         return f"Lately {every.streams:.0f} texts at once, together {together}."
-    helped = alone is None or every.tokens_per_second > WORTH_TELLING * alone
+    helped = every.accepted and (alone is None or every.tokens_per_second > WORTH_TELLING * alone)
     return f"Lately {together} with what was found in the text before." if helped else ""
 
 
-def _advice(model: LoadedModel, speed: Speed) -> str:
+def _advice(model: LoadedModel, speed: Speed, found: Kernels | None) -> str:
+    """Fewer bytes are faster only where the kernels that compute them are compiled."""
+    if found is None or found.library is None:
+        return ""
     held = {dtype for part in model.parts for dtype in part.dtype.split(" + ")}
     less = _LESS.get(held.pop()) if len(held) == 1 else None
     if less is None or not model.is_on_cpu or speed.read_bytes_per_token < SMALL_BYTES:

@@ -1,6 +1,8 @@
 """The strict safetensors reader."""
 
 import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -112,10 +114,38 @@ def test_an_empty_tensor_may_begin_where_another_does(tmp_path):
     assert whole(found, "e").shape == (0,) and whole(found, "a").tolist() == [0, 0]
 
 
-def test_a_file_that_shrinks_while_it_is_read_is_refused(tmp_path):
-    found = SafetensorsCheckpoint(write(tmp_path / "x.safetensors", {"a": entry()}))
-    (tmp_path / "x.safetensors").write_bytes(b"")
+def test_a_file_that_shrinks_while_a_tensor_is_read_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "PIECE_BYTES", 1)
+    header = {"a": entry(shape=(128, 1), offsets=(0, 512))}
+    path = write(tmp_path / "x.safetensors", header, bytes(512))
+    pieces = SafetensorsCheckpoint(path).pieces("a")
+    next(pieces)
+    os.truncate(path, path.stat().st_size - 100)
     with pytest.raises(BadCheckpoint, match="it ended while 'a' was read"):
+        next(pieces)
+
+
+CHANGES = {
+    "cut short": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "written over": lambda path: os.utime(path, (1, 1)),
+    "replaced by one of the same size and time": lambda path: replace_alike(path),
+}
+
+
+def replace_alike(path: Path) -> None:
+    """Puts a copy in the file's place."""
+    copy = path.with_name("copy")
+    shutil.copy2(path, copy)
+    copy.replace(path)
+
+
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
+def test_a_file_changed_between_its_header_and_its_values_is_refused(change, tmp_path):
+    path = write(tmp_path / "x.safetensors", {"a": entry()})
+    found = SafetensorsCheckpoint(path)
+    assert whole(found, "a").shape == (2, 2)
+    change(path)
+    with pytest.raises(BadCheckpoint, match=r"x\.safetensors: it was changed while it was read"):
         whole(found, "a")
 
 

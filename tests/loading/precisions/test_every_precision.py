@@ -17,6 +17,7 @@ from workbench.loading import checkpoint as reading
 from workbench.loading import placement
 from workbench.loading.load import from_pretrained, save_pretrained
 from workbench.loading.precision import BLOCK_MATRIX, precisions, rest_dtype
+from workbench.loading.precisions import int8 as int8_matrices
 
 BITSANDBYTES = ["int8", "nf4"]
 QUANTISED = [*BITSANDBYTES, "int4"]
@@ -136,6 +137,28 @@ def test_gradients_flow_through_a_quantised_model_that_has_served(precision, tmp
     exact(IDS, labels=IDS).loss.backward()
     found, expected = model.transformer.wte.weight.grad, exact.transformer.wte.weight.grad
     assert (found - expected).norm() / expected.norm() < 0.5
+
+
+def test_an_int8_bias_that_asks_for_a_gradient_gets_one(tmp_path):
+    model = loaded(tmp_path, "int8", n_embd=64, dtype=torch.float32)
+    model.transformer.requires_grad_(False)
+    bias = model.transformer.h[0].mlp.fc_in.bias.requires_grad_()
+    model(IDS, labels=IDS).loss.backward()
+    exact = tiny_model(n_embd=64)
+    exact(IDS, labels=IDS).loss.backward()
+    expected = exact.transformer.h[0].mlp.fc_in.bias.grad
+    assert (bias.grad - expected).norm() / expected.norm() < 0.5
+
+
+def test_int8_for_another_device_compiles_nothing(monkeypatch):
+    pytest.importorskip("bitsandbytes")
+
+    def compile_() -> Kernels:
+        raise AssertionError("compiled")
+
+    monkeypatch.setattr(int8_matrices, "kernels", compile_)
+    precisions()["int8"].matrices.module(nn.Linear(4, 4), torch.bfloat16)
+    int8_matrices._parameter(torch.zeros(4, 4, dtype=torch.int8, device="meta"), torch.zeros(4, device="meta"))
 
 
 @pytest.mark.parametrize("precision", BITSANDBYTES)

@@ -6,6 +6,8 @@
 
 #define OUTLIER 6.0f /* activations beyond it are multiplied as floats (LLM.int8, Dettmers et al., 2022) */
 
+#define SMALLEST_SIZE 1e-30f /* rows below it are 0: their scale's inverse would be too large */
+
 #define LINE 64      /* bytes that caches move together; loads across two lines cost twice */
 #define APART (33 * LINE)
 
@@ -49,7 +51,7 @@ static void set_outliers_apart(float *values, long columns, long row, const acti
     to->outlier_counts[row] = (int32_t)at;
 }
 
-/* One row in 8 bits; a NaN in it becomes its scale, and so all of its results. */
+/* One row in 8 bits; a NaN or an infinity left in it becomes its scale, and so all of its results are NaN. */
 static void quantise_row(int type, const void *from, long columns, long row, float *values, const activations *to) {
     widen_row(type, (const char *)from + row * columns * element_bytes(type), columns, values);
     set_outliers_apart(values, columns, row, to);
@@ -60,9 +62,10 @@ static void quantise_row(int type, const void *from, long columns, long row, flo
     }
     float largest;
     memcpy(&largest, &size, 4);
-    float inverse = largest > 0 ? 127.0f / largest : 0;
+    float inverse = largest > SMALLEST_SIZE && largest < INFINITY ? 127.0f / largest : 0;
     int8_t *quantised = to->values + row * to->stride;
-    for (long i = 0; i < columns; i++) {
+    if (inverse == 0) memset(quantised, 0, (size_t)columns);
+    else for (long i = 0; i < columns; i++) {
         int32_t value = (int32_t)rintf(values[i] * inverse);
         value = value > 127 ? 127 : value < -127 ? -127 : value;
         quantised[i] = (int8_t)value;

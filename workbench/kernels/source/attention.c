@@ -4,6 +4,7 @@
 #include "vectors.h"
 
 #define KEYS 4            /* scored together */
+#define AHEAD 4096        /* bytes: keys that are called into the cache this early */
 #define PARTS (LANES < 16 ? 8 : 16) /* vectors of a head that are summed in one pass over the values */
 
 /* Keys or values of one row: (heads, tokens, width), where only the heads may lie apart. */
@@ -28,8 +29,11 @@ INLINE void score(int type, const float *query, const char *keys, long tokens, l
             floats part = load_floats(query + d);
             LOAD_ONCE(part);
 #pragma GCC unroll 4
-            for (int i = 0; i < KEYS; i++)
-                found[i] = multiply_add(widen(type, at[i] + d * element_bytes(type)), part, found[i]);
+            for (int i = 0; i < KEYS; i++) {
+                const char *key = at[i] + d * element_bytes(type);
+                __builtin_prefetch(key + AHEAD);
+                found[i] = multiply_add(widen(type, key), part, found[i]);
+            }
         }
 #pragma GCC unroll 4
         for (int i = 0; i < KEYS; i++) {
@@ -41,7 +45,8 @@ INLINE void score(int type, const float *query, const char *keys, long tokens, l
     }
 }
 
-/* e^x for x <= 0 to within 2e-7 of its size: x = n ln 2 + rest, and a polynomial of the rest.
+/* e^x for -87 <= x <= 0 to within 2e-7 of its size: x = n ln 2 + rest, and a polynomial of the rest. What lies below
+   counts as -87, and NaN stays NaN.
 
    Plain arithmetic, so that the compiler computes a vector of them at once. */
 INLINE float exponential(float x) {
@@ -56,7 +61,7 @@ INLINE float exponential(float x) {
     power = power * rest + 0.5f;
     power = power * rest + 1.0f;
     power = power * rest + 1.0f;
-    int32_t bits = ((int32_t)whole + 127) << 23;
+    uint32_t bits = (uint32_t)((int32_t)(whole > -127.0f ? whole : -127.0f) + 127) << 23; /* NaN has no whole number */
     float scale;
     memcpy(&scale, &bits, 4);
     return power * scale;
@@ -120,13 +125,15 @@ int attend_rows(int type, const float *queries, const cached *keys, const cached
     {
         float *scores = malloc((size_t)(most + 1) * sizeof(float));
         failed = !scores;
+        /* Head by head: rows of one stream, which stand side by side, read the same keys and values. */
 #pragma omp for schedule(dynamic)
         for (long at = 0; at < rows * heads; at++) {
-            long row = at / heads, head = at % heads, bytes_ = element_bytes(type);
+            long row = at % rows, head = at / rows, bytes_ = element_bytes(type);
+            long place = (row * heads + head) * width;
             if (!scores || !keys[row].tokens) continue;
-            typed_head(type, queries + at * width, keys[row].from + head * keys[row].head_stride * bytes_,
+            typed_head(type, queries + place, keys[row].from + head * keys[row].head_stride * bytes_,
                        values[row].from + head * values[row].head_stride * bytes_, keys[row].tokens, width, scores,
-                       to + at * width);
+                       to + place);
         }
         free(scores);
     }

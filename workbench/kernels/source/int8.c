@@ -56,7 +56,7 @@ static void block(const int8_t *weights, long weight_rows, long rows_left, const
 
 /* How many weight rows make a block. */
 static long block_rows(long rows, long columns) {
-    long fitting = FEW_BYTES / columns / WEIGHT_ROWS * WEIGHT_ROWS;
+    long fitting = FEW_BYTES / (columns ? columns : 1) / WEIGHT_ROWS * WEIGHT_ROWS;
     if (rows > FEW_ROWS || fitting > BLOCK_ROWS) return BLOCK_ROWS;
     return fitting < WEIGHT_ROWS ? WEIGHT_ROWS : fitting;
 }
@@ -89,5 +89,11 @@ int int8_linear(int type, const void *from, long rows, long columns, const int8_
     return failed;
 }
 
+#ifdef _OPENMP
+#define CORES ""
+#else
+#define CORES " on one core (the compiler has no OpenMP)"
+#endif
+
 /* What the kernels were compiled for. */
-const char *instructions(void) { return INSTRUCTIONS; }
+const char *instructions(void) { return INSTRUCTIONS CORES; }

@@ -57,7 +57,7 @@ static void typed_tile(int rows, int type, const char *weights, long columns, co
 
 /* A block of weight rows from `first` to `end`, WEIGHT_ROWS at a time; the last ones may be computed twice. */
 static void block(int type, const char *weights, long first, long end, const float *values, long rows, long columns,
-                  const void *bias, int to_type, void *to, long weight_rows) {
+                  const void *bias, float *to, long weight_rows) {
     float found[TILE_ROWS][WEIGHT_ROWS];
     for (long at = first; at < end; at += WEIGHT_ROWS) {
         long n = at + WEIGHT_ROWS <= weight_rows ? at : weight_rows - WEIGHT_ROWS;
@@ -69,7 +69,7 @@ static void block(int type, const char *weights, long first, long end, const flo
                 for (long j = at - n; j < WEIGHT_ROWS; j++) {
                     float value = found[i][j];
                     if (bias) value += widen_one(type, (const char *)bias + (n + j) * element_bytes(type));
-                    store_one(to_type, to, (m + i) * weight_rows + n + j, value);
+                    to[(m + i) * weight_rows + n + j] = value;
                 }
         }
     }
@@ -79,14 +79,14 @@ static void block(int type, const char *weights, long first, long end, const flo
 
    `weight_type` is also the bias'. Returns 0, or 1 where memory is short. */
 int row_linear(int from_type, const void *from, long rows, long columns, int weight_type, const void *weights,
-               const void *bias, long weight_rows, int to_type, void *to, int threads) {
+               const void *bias, long weight_rows, float *to, int threads) {
     float *values = malloc((size_t)(rows * columns) * sizeof(float));
     if (!values) return 1;
     widen_row(from_type, from, rows * columns, values);
 #pragma omp parallel for schedule(dynamic) num_threads(threads)
     for (long n = 0; n < weight_rows; n += BLOCK_ROWS) {
         long end = n + BLOCK_ROWS < weight_rows ? n + BLOCK_ROWS : weight_rows;
-        block(weight_type, weights, n, end, values, rows, columns, bias, to_type, to, weight_rows);
+        block(weight_type, weights, n, end, values, rows, columns, bias, to, weight_rows);
     }
     free(values);
     return 0;

@@ -84,9 +84,9 @@ INLINE void finish(const int32_t *sums_, float (*weight_at)(const void *, long, 
     }
     for (long m = 0; m < x->rows; m++) {
         const outlier *outliers = x->outliers + m * x->most_outliers;
-        int32_t shift = OFFSET * x->totals[m];
+        uint32_t shift = (uint32_t)OFFSET * (uint32_t)x->totals[m];
         for (long n = 0; n < weight_rows; n++)
-            values[n] = (float)(sums_[m * BLOCK_ROWS + n] - shift) * x->scales[m];
+            values[n] = (float)(int32_t)((uint32_t)sums_[m * BLOCK_ROWS + n] - shift) * x->scales[m];
         for (int32_t i = 0; i < x->outlier_counts[m]; i++)
             for (long n = 0; n < weight_rows; n++)
                 values[n] += outliers[i].value * weight_at(weights, first_row + n, outliers[i].column);

@@ -4,7 +4,7 @@
    32-bit sums, exactly. Where the machine multiplies unsigned by signed bytes, a weight is taken as w + 128 (`offset`),
    and the sum is put right afterwards by OFFSET times the sum of the activations.
    4-bit codes, two a byte, become bytes by `look_up` in a table of 16 of them.
-   Floats: LANES at a time; 16-bit weights are widened to float32, whose sums they enter exactly. */
+   Floats: LANES at a time. Widening 16 bits to float32 is exact; sums are rounded, in an order that LANES sets. */
 #pragma once
 #include <stdint.h>
 #include <string.h>
@@ -218,10 +218,4 @@ INLINE uint16_t to_bfloat16(float value) {
     memcpy(&bits, &value, 4);
     if ((bits & 0x7fffffff) > 0x7f800000) return (uint16_t)(bits >> 16 | 64);
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
-}
-
-/* Stores one result as float32 or bfloat16. */
-INLINE void store_one(int type, void *to, long at, float value) {
-    if (type == FLOAT32) ((float *)to)[at] = value;
-    else ((uint16_t *)to)[at] = to_bfloat16(value);
 }

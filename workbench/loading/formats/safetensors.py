@@ -5,10 +5,11 @@ what a load costs is then what the model weighs. Layout: https://github.com/hugg
 """
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -47,6 +48,8 @@ class Extent:
     path: Path
     begin: int
     end: int
+    stamp: tuple[int, ...]
+    """Of the file when its header was read: another one means that it was changed since."""
 
 
 class SafetensorsCheckpoint:
@@ -72,6 +75,8 @@ class SafetensorsCheckpoint:
         buffer = torch.empty(min(step, len(rows)) * row_bytes if whole is None else 0, dtype=torch.uint8)
         try:
             with extent.path.open("rb", buffering=0) as file:
+                if _stamp(file) != extent.stamp:
+                    raise BadCheckpoint(info.file, "it was changed while it was read", "Load it again.")
                 file.seek(extent.begin + rows.start * row_bytes)
                 for start in range(rows.start, rows.stop, step):
                     stop = min(rows.stop, start + step)
@@ -91,8 +96,9 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], dict[str, Extent]]:
         BadCheckpoint: the file is not a whole, well-formed safetensors file.
     """
     try:
-        size = path.stat().st_size
         with path.open("rb") as file:
+            stamp = _stamp(file)
+            size = stamp[0]
             start = file.read(1024)
             refuse_foreign(path.name, start, size)
             length = int.from_bytes(start[:8], "little")
@@ -110,7 +116,7 @@ def read_header(path: Path) -> tuple[dict[str, TensorInfo], dict[str, Extent]]:
     if end != size - 8 - length:
         raise _cut(path, f"its header describes {end} bytes of tensors, and {size - 8 - length} are there")
     data = 8 + length
-    extents = {info.name: Extent(path, data + begin, data + begin + info.bytes) for info, begin in entries}
+    extents = {info.name: Extent(path, data + begin, data + begin + info.bytes, stamp) for info, begin in entries}
     return {info.name: info for info, _ in entries}, extents
 
 
@@ -158,6 +164,12 @@ def _read_shards(index: Path) -> tuple[dict[str, TensorInfo], dict[str, Extent]]
             raise BadCheckpoint(path.name, f"{index.name} says that it holds {name!r}, and it does not")
         tensors[name], extents[name] = found[name], where[name]
     return tensors, extents
+
+
+def _stamp(file: IO[bytes]) -> tuple[int, ...]:
+    """An open file's size, time of change and inode."""
+    status = os.fstat(file.fileno())
+    return status.st_size, status.st_mtime_ns, status.st_ino
 
 
 def _fill(file: Any, part: torch.Tensor, info: TensorInfo) -> None:

@@ -2,6 +2,8 @@
 
 `weights_only=True` keeps code from running; it does not keep out tensors that claim more than their file holds,
 so each value is checked before it is touched. The file is mapped, and the mapped pages are given back piece by piece.
+So what changes the file during a load changes what is read, and where it is cut the system ends the process (SIGBUS):
+neither can be caught here. A file put in its place by a rename does no harm. Safetensors has none of this.
 """
 
 import ctypes

@@ -22,7 +22,7 @@ from workbench.loading.filling import fill, share_out
 from workbench.loading.precision import Precision, finite
 
 OUTLIER_THRESHOLD = 6.0
-"""Activations beyond it are multiplied in 16 bits; the paper's value and the usual one."""
+"""Activations beyond it are multiplied as floats; the paper's value and the usual one, and OUTLIER of the kernels."""
 ROWS_AT_ONCE = 64
 """Rows quantised together: what they take for a moment, ten bytes a weight, stays in a core's cache."""
 
@@ -53,7 +53,6 @@ class Int8Matrices:
 
     def module(self, linear: nn.Linear, dtype: torch.dtype) -> nn.Module:
         """A Linear8bitLt on the meta device."""
-        kernels()  # compiled now, not while somebody waits for the first token
         # It warns on each forward of anything but float16 that it casts the inputs; that is how it is meant here.
         logging.getLogger("bitsandbytes.autograd._functions").setLevel(logging.ERROR)
         new: nn.Module = _layer_class()(
@@ -119,14 +118,15 @@ def _layer_class() -> type[nn.Module]:
             return self.weight.device.type == "cpu" and kernels().library is not None
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            """As bitsandbytes' where gradients are asked for, or off the CPU."""
-            needs_gradient = torch.is_grad_enabled() and x.requires_grad
+            """As bitsandbytes' where the input or the bias needs a gradient, or off the CPU."""
+            learns = x.requires_grad or (self.bias is not None and self.bias.requires_grad)
+            needs_gradient = torch.is_grad_enabled() and learns
             if self.weight.device.type != "cpu" or x.device.type != "cpu" or needs_gradient:
                 computed: torch.Tensor = super().forward(x)
                 return computed
             # After a first pass of its own bitsandbytes keeps the scales in its state.
-            scales = self.state.SCB if self.weight.SCB is None else self.weight.SCB
-            return int8_linear(x, self.weight.data, scales, self.bias)
+            own = self.weight.SCB  # read once: another thread's first pass may move it meanwhile
+            return int8_linear(x, self.weight.data, self.state.SCB if own is None else own, self.bias)
 
     return Int8Linear
 
@@ -148,6 +148,8 @@ def _quantised(rows: torch.Tensor, info: TensorInfo, device: torch.device) -> tu
 
 
 def _parameter(weights: torch.Tensor, scales: torch.Tensor) -> nn.Parameter:
+    if weights.device.type == "cpu":
+        kernels()  # compiled now, not while somebody waits for the first token
     made: nn.Parameter = _bitsandbytes().nn.Int8Params(
         weights, requires_grad=False, has_fp16_weights=False, CB=weights, SCB=scales
     )

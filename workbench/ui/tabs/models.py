@@ -9,10 +9,10 @@ from typing import Any
 import gradio as gr
 
 from workbench.errors import BadRequest
-from workbench.kernels.compiled import kernels
+from workbench.kernels.compiled import Kernels, kernels
 from workbench.loading.precision import precisions
 from workbench.manager import LoadedModel, ModelSpec
-from workbench.speed import MEASURED, computes_on_cpu, limits_text, speed_of
+from workbench.speed import MEASURED, computes_on_cpu, far_below_limit, limits_text, speed_of, wrote_alone
 from workbench.ui.bench import Bench, Page, Tab, asked_spec, spec_name
 from workbench.ui.endpoints import plan_endpoint
 from workbench.ui.memory_view import cards_markup, plan_markup
@@ -118,6 +118,8 @@ def _connect(page: Page, container: gr.Tab, view: View) -> None:
     def load(*values: Any) -> Iterator[Updates]:
         yield from told(loading(page, view, *values), view.message, "The model was not loaded")
         yield {view.load: gr.Button(interactive=True)} | _fresh(page, view)
+        bench.memory_speed.measured()
+        yield _shown(bench, view)
 
     def drop(event: gr.EventData) -> Iterator[Updates]:
         yield from told(unloaded(bench, view, str(event.name)), view.message, "The model was not unloaded")
@@ -156,7 +158,8 @@ def planned(bench: Bench, view: View, *values: Any) -> Iterator[Updates]:
     spec = asked_spec(*asked)
     plan = bench.manager.plan(spec, int(streams), int(context or 0) or None)
     limits = plan_limits(plan.read_bytes_per_token, bench.memory_speed.measured()) if computes_on_cpu(spec) else {}
-    yield {view.message: plan_markup(spec.checkpoint, plan, limits)}
+    slow = far_below_limit(kernels()) if limits else ()
+    yield {view.message: plan_markup(spec.checkpoint, plan, limits, slow)}
 
 
 def loading(page: Page, view: View, *values: Any) -> Iterator[Updates]:
@@ -180,12 +183,27 @@ def unloaded(bench: Bench, view: View, name: str) -> Iterator[Updates]:
 def measuring(bench: Bench, view: View, name: str) -> Iterator[Updates]:
     """Writes a few tokens once nobody else computes; the engine's record has the figure then."""
     spec = bench.spec_named(name)
+    yield from _waiting(bench, view, spec)
+    bench.memory_speed.measured()
+    yield from _waiting(bench, view, spec)  # another visitor may have begun in the meantime
+    record = bench.manager.paces().get(spec)
+    if record is None:
+        raise BadRequest(f"{name} is not loaded any more. Load it again to measure it.")
+    before = record.lone_steps
+    yield from _written(bench, view, spec)
+    if not wrote_alone(record, before):
+        raise BadRequest("Somebody else wrote meanwhile: measure again.")
+
+
+def _waiting(bench: Bench, view: View, spec: ModelSpec) -> Iterator[Updates]:
+    """Waits until nobody else computes."""
     while not bench.is_quiet():
         yield {view.cards: _cards(bench, {spec: waiting_markup()})}
         time.sleep(WAIT_SECONDS)
-    if not bench.is_loaded(spec):
-        raise BadRequest(f"{name} is not loaded any more. Load it again to measure it.")
-    bench.memory_speed.measured()
+
+
+def _written(bench: Bench, view: View, spec: ModelSpec) -> Iterator[Updates]:
+    """The measured text while it is written."""
     due = 0.0
     with bench.manager.lease(spec) as model, closing(paced(model, MEASURED)) as snapshots:
         for snapshot in snapshots:
@@ -210,7 +228,7 @@ def _cards(bench: Bench, under_way: Mapping[ModelSpec, str] | None = None) -> st
     speeds = {model.spec: speed_of(model, records.get(model.spec), bench.memory_speed.last) for model in models}
     made = under_way or {}
     pieces = {
-        model.spec: speed_markup(model, speed, made.get(model.spec, ""))
+        model.spec: speed_markup(model, speed, made.get(model.spec, ""), _kernels(bench))
         for model in models
         if (speed := speeds[model.spec])
     }
@@ -218,10 +236,14 @@ def _cards(bench: Bench, under_way: Mapping[ModelSpec, str] | None = None) -> st
 
 
 def _machine(bench: Bench) -> str:
-    """What the machine reads; its kernels are named once they have been built, with the first probe at the latest."""
+    """What the machine reads, and with which kernels."""
     speed = bench.memory_speed
-    found = None if speed.last is None else kernels()
-    return machine_markup(speed.last, speed.threads, found, limits_text())
+    return machine_markup(speed.last, speed.threads, _kernels(bench), limits_text())
+
+
+def _kernels(bench: Bench) -> Kernels | None:
+    """What computes here, once it has been built: with the first probe at the latest."""
+    return None if bench.memory_speed.last is None else kernels()
 
 
 TAB = Tab("Models", build)
