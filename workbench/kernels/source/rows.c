@@ -3,15 +3,14 @@
 #include "vectors.h"
 
 #define WEIGHT_ROWS 4
-#define TILE_ROWS 4
 #define BLOCK_ROWS 16     /* weight rows that a thread takes at a time */
 
 /* WEIGHT_ROWS x rows results: each the lanes' sums from the first column on, then the columns that fill no vector. */
 INLINE void tile(int rows, int type, const char *weights, long columns, const float *values,
                  float (*into)[WEIGHT_ROWS]) {
-    floats found[TILE_ROWS][WEIGHT_ROWS];
+    floats found[MOST_ROWS][WEIGHT_ROWS];
     long stride = columns * element_bytes(type), whole = columns / LANES * LANES;
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int m = 0; m < rows; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < WEIGHT_ROWS; n++) found[m][n] = no_floats();
@@ -19,7 +18,7 @@ INLINE void tile(int rows, int type, const char *weights, long columns, const fl
         floats part[WEIGHT_ROWS];
 #pragma GCC unroll 4
         for (int n = 0; n < WEIGHT_ROWS; n++) part[n] = widen(type, weights + n * stride + k * element_bytes(type));
-#pragma GCC unroll 4
+#pragma GCC unroll 6
         for (int m = 0; m < rows; m++) {
             floats value = load_floats(values + m * columns + k);
             LOAD_ONCE(value);
@@ -27,7 +26,7 @@ INLINE void tile(int rows, int type, const char *weights, long columns, const fl
             for (int n = 0; n < WEIGHT_ROWS; n++) found[m][n] = multiply_add(part[n], value, found[m][n]);
         }
     }
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int m = 0; m < rows; m++)
 #pragma GCC unroll 4
         for (int n = 0; n < WEIGHT_ROWS; n++) {
@@ -40,12 +39,16 @@ INLINE void tile(int rows, int type, const char *weights, long columns, const fl
 
 INLINE void some_tile(int rows, int type, const char *weights, long columns, const float *values,
                       float (*into)[WEIGHT_ROWS]) {
+#define TILE(count) tile(count < MOST_ROWS ? count : MOST_ROWS, type, weights, columns, values, into)
     switch (rows) {
-    case 1: tile(1, type, weights, columns, values, into); break;
-    case 2: tile(2, type, weights, columns, values, into); break;
-    case 3: tile(3, type, weights, columns, values, into); break;
-    default: tile(4, type, weights, columns, values, into); break;
+    case 1: TILE(1); break;
+    case 2: TILE(2); break;
+    case 3: TILE(3); break;
+    case 4: TILE(4); break;
+    case 5: TILE(5); break;
+    default: TILE(6); break;
     }
+#undef TILE
 }
 
 static void typed_tile(int rows, int type, const char *weights, long columns, const float *values,
@@ -58,11 +61,13 @@ static void typed_tile(int rows, int type, const char *weights, long columns, co
 /* A block of weight rows from `first` to `end`, WEIGHT_ROWS at a time; the last ones may be computed twice. */
 static void block(int type, const char *weights, long first, long end, const float *values, long rows, long columns,
                   const void *bias, float *to, long weight_rows) {
-    float found[TILE_ROWS][WEIGHT_ROWS];
+    float found[MOST_ROWS][WEIGHT_ROWS];
     for (long at = first; at < end; at += WEIGHT_ROWS) {
         long n = at + WEIGHT_ROWS <= weight_rows ? at : weight_rows - WEIGHT_ROWS;
-        for (long m = 0; m < rows; m += TILE_ROWS) {
-            int count = (int)(rows - m < TILE_ROWS ? rows - m : TILE_ROWS);
+        long passes = (rows + MOST_ROWS - 1) / MOST_ROWS;
+        for (long t = 0; t < passes; t++) {
+            long m = rows * t / passes;
+            int count = (int)(rows * (t + 1) / passes - m);
             const char *row = weights + n * columns * element_bytes(type);
             typed_tile(count, type, row, columns, values + m * columns, found);
             for (int i = 0; i < count; i++)
