@@ -72,7 +72,8 @@ def measure(name: str, given: list[str]) -> None:
     shown = Table("Machine", (), tuple((key, str(value)) for key, value in machine.items() if key != "flags"))
     print("\n\n".join(as_text(table) for table in (*report.tables, shown)))
     if options.json:
-        told = {key: value for key, value in vars(options).items() if key not in ("json", "scratch")}
+        asked = {key: value for key, value in vars(options).items() if key not in ("json", "scratch")}
+        told = {key: str(value) if isinstance(value, Path) else value for key, value in asked.items()}
         everything = {"measurement": name, "options": told, "machine": machine, **report.figures}
         options.json.write_text(json.dumps(everything, indent=1) + "\n")
 
