@@ -94,7 +94,7 @@ def test_the_keys_run_and_stop(answers: "playwright.Page", model: AnsweringModel
         expect(answers.locator("#answer-notice .progress")).to_contain_text("of 10 windows")
         answers.keyboard.press("Escape")
         expect(answers.locator("#answer-run")).to_be_enabled()
-        for _ in range(100):
+        for _ in range(300):
             if model.closed > closed:
                 break
             time.sleep(0.1)
