@@ -4,7 +4,7 @@ python -m tests.performance six_billion [--parts load,first_token,streams] [--fo
 
 Writes the folder (6.5 GB, layer by layer, under 1 GB of memory) unless it is there, and measures it as the page runs
 it, through the manager and the engine, in processes of their own. The memory limit probed around each turn stands
-beside it. Takes an hour on two cores; `--rounds 1` and fewer `--parts` or `--layers` take less.
+beside it. Takes a quarter of an hour on two cores; `--rounds 1` and fewer `--parts` or `--layers` take less.
 """
 
 import argparse
