@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tests.engine.tiny import END, VOCABULARY, answer, ids, quiet_engine, sampled, tiny_model
 from workbench.engine.jobs import Beams, Decode, Sampling
-from workbench.engine.sampling import Sampler, describe, filtered, penalised
+from workbench.engine.sampling import Sampler, describe, drawn, filtered, penalised
 from workbench.errors import BadRequest, NumericalFailure
 
 PROMPT = torch.tensor([3, 5, 17])
@@ -101,17 +101,36 @@ def test_the_prompt_counts_for_the_repetition_penalty_only() -> None:
 def test_banned_and_unknown_ids_are_never_drawn() -> None:
     banned = {0, 4, 7}
     sampler = Sampler(Sampling(temperature=3.0), [1], seed=0, known_tokens=12, banned=banned)
-    drawn = {sampler.choose(random_logits(0, 16) / 3, []) for _ in range(10_000)}
-    assert drawn == set(range(12)) - banned
+    came = {sampler.choose(random_logits(0, 16) / 3, []) for _ in range(10_000)}
+    assert came == set(range(12)) - banned
 
 
 def test_tokens_are_drawn_as_often_as_they_are_likely() -> None:
     logits = random_logits(0, 6)
     sampler = Sampler(Sampling(), [1], seed=0, known_tokens=6)
-    drawn = Counter(sampler.choose(logits, []) for _ in range(10_000))
+    came = Counter(sampler.choose(logits, []) for _ in range(10_000))
     for token, probability in enumerate(logits.softmax(-1).tolist()):
         deviation = math.sqrt(probability * (1 - probability) / 10_000)
-        assert abs(drawn[token] / 10_000 - probability) < 5 * deviation + 1e-9
+        assert abs(came[token] / 10_000 - probability) < 5 * deviation + 1e-9
+
+
+@settings(max_examples=50)
+@given(st.lists(st.sampled_from([0.0, 1e-30, 0.2, 3.0]), min_size=1, max_size=300).filter(any), st.integers(0, 2**40))
+def test_what_has_no_probability_is_never_drawn(weights: list[float], seed: int) -> None:
+    token = drawn(torch.tensor(weights), torch.Generator().manual_seed(seed))
+    assert weights[token] > 0
+
+
+@pytest.mark.parametrize("spread", [0.01, 1.0, 8.0])
+@pytest.mark.parametrize("mass", [1e-6, 0.5, 0.9, 0.9999])
+def test_top_p_keeps_the_fewest_tokens_that_reach_it(spread: float, mass: float) -> None:
+    logits = random_logits(3, 2000) * spread
+    kept = filtered(logits, Sampling(top_p=mass)).isfinite()
+    falling = logits.double().softmax(-1).sort(descending=True).values
+    count, rounding = int(kept.sum()), 1e-5
+    assert falling[:count].sum() >= min(mass, 1 - rounding) - rounding
+    assert falling[: count - 1].sum() < mass + rounding
+    assert not (~kept).any() or logits[kept].min() > logits[~kept].max()
 
 
 def test_no_stop_token_comes_before_min_new_tokens() -> None:

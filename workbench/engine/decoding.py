@@ -9,7 +9,7 @@ from workbench.engine.beams import BeamSearch
 from workbench.engine.handle import Handle
 from workbench.engine.jobs import Decode, Decoded, Token
 from workbench.engine.lookup import Lookup
-from workbench.engine.sampling import Sampler, check_finite, describe
+from workbench.engine.sampling import Sampler, check_finite, describe, one_thread
 from workbench.engine.served import Following, Prefill, Served
 from workbench.gptj.cache import KVCache
 
@@ -77,6 +77,7 @@ class DecodeWork:
             self._drafts = forced or self._lookup.draft(spare)
         return [((self._ids[-1], *self._drafts), self._prefill.cache)]
 
+    @one_thread()
     def advance(self, logits: Tensor) -> None:
         """Chooses tokens from (1 + guesses, V), as many as were guessed rightly and one more; may end with any."""
         began, drafts, accepted = len(self._ids), self._drafts, 0

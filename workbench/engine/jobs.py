@@ -69,6 +69,11 @@ class Sampling:
         """Whether the likeliest token is always taken."""
         return self.temperature == 0
 
+    @property
+    def penalises(self) -> bool:
+        """Whether a penalty changes any logit."""
+        return self.repetition_penalty != 1 or self.presence_penalty != 0 or self.frequency_penalty != 0
+
 
 @dataclass(frozen=True)
 class Beams:
