@@ -68,6 +68,12 @@ INLINE floats widen(int type, const void *from) {
     if (type == FLOAT16) return _mm512_cvtph_ps(short_);
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(short_), 16));
 }
+#if defined(__AVX512BF16__)
+#define HAS_PAIRS 1 /* vectors of twice as many bfloat16; neighbours' products go into one sum */
+INLINE floats multiply_add_pairs(floats a, floats b, floats c) {
+    return _mm512_dpbf16_ps(c, (__m512bh)a, (__m512bh)b);
+}
+#endif
 
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #include <immintrin.h>
@@ -183,6 +189,11 @@ INLINE floats widen(int type, const void *from) {
     for (int i = 0; i < LANES; i++) wide.at[i] = widen_one(type, (const char *)from + i * element_bytes(type));
     return wide;
 }
+#endif
+
+#ifndef HAS_PAIRS
+#define HAS_PAIRS 0
+INLINE floats multiply_add_pairs(floats a, floats b, floats c) { return multiply_add(a, b, c); /* never called */ }
 #endif
 
 /* One element as float32. */
