@@ -58,7 +58,9 @@ def command_line(request: TrainRequest, *more: str) -> list[str]:
     options = [sys.executable, "-m", "workbench", "train", "lm", *more]
     for field in fields(request):
         value = getattr(request, field.name)
-        if value not in (None, ()):
+        if value is True:
+            options.append("--" + field.name.replace("_", "-"))
+        elif value not in (None, (), False):
             values = value if isinstance(value, tuple) else (value,)
             options += ["--" + field.name.replace("_", "-"), *map(str, values)]
     return options

@@ -49,6 +49,12 @@ def test_a_repetitive_text_is_learnt_in_sixty_steps(tmp_path: Path) -> None:
     assert progress[-1].loss < 0.3
 
 
+def test_a_compiled_run_learns_the_same(tmp_path: Path) -> None:
+    plain = run(tmp_path / "plain", replace(SETTINGS, steps=3))
+    compiled = list(pretrain(CONFIG, TEXT, None, replace(SETTINGS, steps=3), tmp_path / "compiled", compiled=True))
+    assert [p.loss for p in compiled] == pytest.approx([p.loss for p in plain], abs=0.02)
+
+
 def test_the_learning_rate_warms_up_then_falls_along_a_cosine() -> None:
     settings = PretrainSettings(steps=1100, warmup_steps=100, learning_rate=2e-3, final_fraction=0.05)
     assert [settings.rate(step) for step in (0, 49, 99)] == pytest.approx([2e-5, 1e-3, 2e-3])

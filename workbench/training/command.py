@@ -12,6 +12,7 @@ from workbench.loading.precision import named
 from workbench.published import GPTJForCausalLM
 from workbench.text.tokenizer import TOKENIZER_FILE, Tokenizer
 from workbench.training.corpus import Corpus, Document, pack, prepare, train_bpe
+from workbench.training.optimizers import PRETRAINING_OPTIMIZERS
 from workbench.training.options import option, several
 from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress, pretrain, trained_model
 from workbench.training.state import STATE_FILE
@@ -34,7 +35,11 @@ class TrainRequest:
     steps: int = option("optimizer steps", int, 3000)
     batch_size: int = option("windows a step", int, 8)
     context: int = option("tokens a window, and the model's n_positions", int, 512)
-    learning_rate: float = option("the peak", float, 2e-3)
+    optimizer: str = option(
+        "muon (the blocks' matrices; adamw the rest), or adamw", str, "muon", PRETRAINING_OPTIMIZERS
+    )
+    learning_rate: float = option("the peak; adamw alone wants about a third of the default", float, 6e-3)
+    compiled: bool = option("train by torch.compile: about a sixth faster; needs a C++ compiler", bool, False)
     vocab_size: int = option("tokenizer entries", int, 5120)
     n_embd: int = option("model width", int, 256)
     n_layer: int = option("layers", int, 6)
@@ -61,7 +66,8 @@ def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, An
         raise BadRequest(f"A model is trained in float; got precision={request.precision!r}.")
     settings = PretrainSettings(
         steps=request.steps, batch_size=request.batch_size, context=request.context,
-        learning_rate=request.learning_rate, seed=request.seed, save_every=request.save_every,
+        optimizer=request.optimizer, learning_rate=request.learning_rate, seed=request.seed,
+        save_every=request.save_every,
     )  # fmt: skip
     if request.max_shard_bytes < 1:
         raise BadRequest(f"max_shard_bytes must be at least 1; got {request.max_shard_bytes}.")
@@ -75,7 +81,8 @@ def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, An
     note(f"{len(tokens):,} tokens; {settings.steps} steps of {settings.batch_size * settings.context:,}")
     progress: TrainProgress | None = None
     validation: float | None = None
-    for progress in pretrain(config, tokens, _held_out(tokenizer, corpus.held_out), settings, folder / STATE_FOLDER):
+    held_out, state = _held_out(tokenizer, corpus.held_out), folder / STATE_FOLDER
+    for progress in pretrain(config, tokens, held_out, settings, state, request.compiled):
         validation = progress.bits_per_byte if progress.bits_per_byte is not None else validation
         if progress.step % 20 == 0 or progress.bits_per_byte is not None:
             note(progress_line(progress))

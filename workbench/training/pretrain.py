@@ -1,7 +1,7 @@
 """Trains a GPT-J from nothing on plain text: next-token prediction, resumable after a kill at any moment.
 
-The recipe is the usual one for small models: AdamW (Loshchilov and Hutter, 2019), weight decay on matrices only,
-warm-up then cosine decay, gradient clipping, bfloat16 where autocast finds it safe.
+The recipe: Muon for the blocks' matrices and AdamW (Loshchilov and Hutter, 2019) for the rest, weight decay on
+matrices only, warm-up then cosine decay, gradient clipping, bfloat16 where autocast finds it safe.
 """
 
 import dataclasses
@@ -9,7 +9,7 @@ import json
 import math
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from workbench.errors import BadRequest, NumericalFailure
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.training.batches import Windows
-from workbench.training.optimizers import decay_groups
+from workbench.training.optimizers import PRETRAINING_OPTIMIZERS, PretrainingOptimizer
 from workbench.training.schedule import rate
 from workbench.training.state import DAMAGED, LOG_FILE, STATE_FILE, damaged, read_state, trim_log, write_state
 
@@ -35,7 +35,8 @@ class PretrainSettings:
     steps: int = 3000
     batch_size: int = 8
     context: int = 512
-    learning_rate: float = 2e-3
+    optimizer: str = "muon"
+    learning_rate: float = 6e-3
     """The peak, after warm-up."""
     final_fraction: float = 0.05
     """The last learning rate, as a fraction of the peak."""
@@ -51,6 +52,8 @@ class PretrainSettings:
         for name in ("steps", "batch_size", "context", "validate_every", "save_every"):
             if getattr(self, name) < 1:
                 raise BadRequest(f"{name} must be at least 1; got {getattr(self, name)}")
+        if self.optimizer not in PRETRAINING_OPTIMIZERS:
+            raise BadRequest(f"optimizer must be one of {', '.join(PRETRAINING_OPTIMIZERS)}; got {self.optimizer!r}")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise BadRequest(f"seed must be from 0 to {LARGEST_SEED}; got {self.seed}")
         if not (math.isfinite(self.learning_rate) and self.learning_rate > 0):
@@ -93,12 +96,20 @@ class TrainProgress:
 
 
 def pretrain(
-    config: GPTJConfig, tokens: np.ndarray, held_out: HeldOut | None, settings: PretrainSettings, folder: Path
+    config: GPTJConfig,
+    tokens: np.ndarray,
+    held_out: HeldOut | None,
+    settings: PretrainSettings,
+    folder: Path,
+    compiled: bool = False,
 ) -> Iterator[TrainProgress]:
     """Trains step by step, yielding after each; the state in `folder` lets the next call go on where this one ended.
 
     Closing the iterator stops the run and keeps its state. After the last step the model is in the state file;
     `trained_model` gives it.
+
+    Args:
+        compiled: by torch.compile, which is faster and needs a C++ compiler.
 
     Raises:
         BadRequest: the text is too short, or the folder holds a run with other settings or another text.
@@ -106,7 +117,7 @@ def pretrain(
         NumericalFailure: the loss is not finite any more.
     """
     windows = Windows(tokens, settings.context, settings.batch_size, settings.seed)
-    run = _Run(config, settings, zlib.crc32(tokens.tobytes()), folder)
+    run = _Run(config, settings, zlib.crc32(tokens.tobytes()), folder, compiled)
     started = time.monotonic() - run.seconds
     try:
         while run.step < settings.steps:
@@ -171,7 +182,9 @@ def _same_length(rows: list[Tensor]) -> Iterator[Tensor]:
 class _Run:
     """A model, its optimizer and where they stand, in memory and on disk."""
 
-    def __init__(self, config: GPTJConfig, settings: PretrainSettings, text_checksum: int, folder: Path):
+    def __init__(
+        self, config: GPTJConfig, settings: PretrainSettings, text_checksum: int, folder: Path, compiled: bool
+    ):
         self.folder, self.settings, self.step, self.seconds = folder, settings, 0, 0.0
         self._saved_step: int | None = None
         self._names = json.dumps([config.to_dict(), dataclasses.asdict(settings), text_checksum], sort_keys=True)
@@ -179,8 +192,10 @@ class _Run:
         """Whether model, optimizer and step belong together; not while the optimizer writes."""
         torch.manual_seed(settings.seed)
         self.model = GPTJForCausalLM(config).train()
-        groups = decay_groups(self.model.parameters(), settings.weight_decay)
-        self.optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95))
+        self.optimizer = PretrainingOptimizer(
+            settings.optimizer, self.model, self.model.transformer.h, settings.weight_decay
+        )
+        self._loss: Callable[[Tensor], Tensor] = torch.compile(self._plain_loss) if compiled else self._plain_loss
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / STATE_FILE).exists():
             self._resume()
@@ -188,24 +203,25 @@ class _Run:
 
     def train_step(self, batch: Tensor, learning_rate: float) -> float:
         """One optimizer step over (B, T + 1) token ids; gives the loss in nats a token."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.model(batch[:, :-1], use_cache=False).logits
-        loss = torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
+        loss = self._loss(batch)
         if not torch.isfinite(loss):
             raise NumericalFailure(
                 f"The loss of step {self.step + 1} is {loss.item()}. Choose a smaller learning rate than "
                 f"{self.settings.learning_rate:g} and a new folder."
             )
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
         self._whole = False
-        self.optimizer.step()
+        self.optimizer.step(learning_rate)
         self.step += 1
         self._whole = True
         return loss.item()
+
+    def _plain_loss(self, batch: Tensor) -> Tensor:
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            logits = self.model(batch[:, :-1], use_cache=False).logits
+        return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
 
     def log(self, progress: TrainProgress) -> None:
         """Appends a line for every tenth step and every validation to the log of the run."""
