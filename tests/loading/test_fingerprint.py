@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from tests.loading.foreign import ALL_WRITERS, write_mesh_model
 from tests.loading.tiny import (
     CLASSES,
     tiny_model,
@@ -17,7 +18,7 @@ from tests.loading.tiny import (
 )
 from workbench.errors import BadCheckpoint
 from workbench.loading import fingerprint as fingerprint_module
-from workbench.loading.fingerprint import Fingerprints, trunk_fingerprint
+from workbench.loading.fingerprint import Fingerprints, trunk_fingerprint, weights_fingerprint
 
 FORMATS = [write_safetensors, write_sharded_safetensors, write_bin, write_sharded_bin]
 
@@ -32,6 +33,21 @@ def test_sharding_and_format_change_nothing(tmp_path: Path) -> None:
     for write in FORMATS:
         write(tiny_model(), tmp_path / write.__name__)
     assert len({trunk_fingerprint(folder) for folder in tmp_path.iterdir()}) == 1
+
+
+@pytest.mark.parametrize("shards", [1, 2, 4])
+def test_parts_shorter_than_what_is_looked_at_change_nothing(tmp_path: Path, shards: int) -> None:
+    model = tiny_model(vocab_size=400)
+    write_safetensors(model, tmp_path / "a")
+    write_mesh_model(model, tmp_path / "b", shards)
+    assert trunk_fingerprint(tmp_path / "a") == trunk_fingerprint(tmp_path / "b")
+
+
+@pytest.mark.parametrize("form", ALL_WRITERS)
+def test_every_format_of_a_model_is_the_same_model(tmp_path: Path, form: str) -> None:
+    write_safetensors(tiny_model(), tmp_path / "a")
+    ALL_WRITERS[form](tiny_model(), tmp_path / "b")
+    assert weights_fingerprint(tmp_path / "a") == weights_fingerprint(tmp_path / "b")
 
 
 def test_a_head_a_prefix_and_old_buffers_change_nothing(tmp_path: Path) -> None:

@@ -171,6 +171,22 @@ def test_a_repository_without_safetensors_gives_its_pickles(monkeypatch):
     assert "pytorch_model.bin" in hub.patterns and not any("safetensors" in pattern for pattern in hub.patterns)
 
 
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (["flax_model.msgpack", "tf_model.h5", "rust_model.ot"], "flax_model.msgpack"),
+        (["flax_model-00001-of-00002.msgpack", "flax_model.msgpack.index.json"], "flax_model-*.msgpack"),
+        (["tf_model.h5"], "tf_model.h5"),
+        (["adapter_model.safetensors", "pytorch_model.bin", "flax_model.msgpack"], "pytorch_model.bin"),
+    ],
+)
+def test_of_the_older_formats_only_the_first_there_is_is_fetched(monkeypatch, files, wanted):
+    hub = online(monkeypatch, Hub(["config.json", *files]))
+    resolve("somebody/model")
+    weights = [pattern for pattern in hub.patterns if pattern not in SMALL_FILES]
+    assert wanted in weights and len(weights) == 2
+
+
 @pytest.mark.parametrize("error", [OSError("no route to host"), ValueError("bad id"), "http", "missing"])
 def test_every_failure_of_the_hub_is_a_checkpoint_not_found(monkeypatch, error):
     if error == "http":

@@ -66,6 +66,8 @@ class Format:
     """Names that announce the format; the first one present is opened."""
     open: Callable[[Path], Checkpoint]
     """From the path of the announcing file."""
+    config: Callable[[Path], dict[str, Any]] | None = None
+    """What config.json would say, from the same path; None for a format whose own files do not tell."""
 
 
 def find_weights(folder: Path) -> tuple[Format, Path]:

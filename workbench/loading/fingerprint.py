@@ -126,6 +126,9 @@ def _digest(path: Path) -> bytes:
 
 def _first_values(checkpoint: Checkpoint, info: TensorInfo) -> torch.Tensor:
     """Flat, in float32, fresh on the CPU."""
+    found = torch.empty(0)
     for piece in checkpoint.pieces(info.name):
-        return piece[:FIRST_VALUES].float()
-    return torch.empty(0)
+        found = torch.cat([found, piece[: FIRST_VALUES - len(found)].float()])
+        if len(found) == FIRST_VALUES:
+            break
+    return found

@@ -2,6 +2,7 @@
 
 import os
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import huggingface_hub
@@ -15,8 +16,14 @@ from workbench.loading.config_file import CONFIG
 HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 REVISION = re.compile(r"[A-Za-z0-9_][\w./-]*")
 SMALL_FILES = ["*.json", "merges.txt", "vocab.txt", "*.model", "LICENSE*"]
-SAFETENSORS = ["model.safetensors", "model-*.safetensors"]
-PICKLES = ["pytorch_model.bin", "pytorch_model-*.bin"]
+WEIGHTS = [
+    ["model.safetensors", "model-*.safetensors"],
+    ["pytorch_model.bin", "pytorch_model-*.bin"],
+    ["flax_model.msgpack", "flax_model-*.msgpack"],
+    ["tf_model.h5", "tf_model-*.h5"],
+    ["ggml-model.bin", "ggml-model-*.bin"],
+]
+"""The files of each format, in the order in which one of them is chosen; their indexes are among the small files."""
 CONNECT_SECONDS = 5.0
 HUB_ERRORS: tuple[type[Exception], ...] = (OSError, ValueError, *HfHubHTTPError.__bases__)  # type: ignore[assignment]
 """What the Hub's client raises: its own errors, and those of the HTTP library it is built on."""
@@ -26,7 +33,8 @@ def resolve(folder_or_hub_id: str | os.PathLike[str], revision: str | None = Non
     """The local folder of a checkpoint, downloaded from the Hub if need be.
 
     From the Hub come the configuration, the tokenizer's files and one set of weights: safetensors where the
-    repository has them. An earlier download in the local cache is used when the Hub can't be reached, if it is whole.
+    repository has them, else the first of the older formats. An earlier download in the local cache is used when the
+    Hub can't be reached, if it is whole.
 
     Args:
         folder_or_hub_id: a folder, or an id like "EleutherAI/gpt-j-6b".
@@ -84,8 +92,8 @@ def _from_hub(hub_id: str, revision: str | None, weights: bool) -> Path:
         # One bounded question first: the download itself would try again and again without a word.
         info = huggingface_hub.HfApi().model_info(hub_id, revision=revision, timeout=CONNECT_SECONDS)
         files = {sibling.rfilename for sibling in info.siblings or [] if "/" not in sibling.rfilename}
-        wanted = SAFETENSORS if any(file.endswith(".safetensors") for file in files) else PICKLES
-        patterns = [*SMALL_FILES, *wanted] if weights else SMALL_FILES
+        held = (one for one in WEIGHTS if any(fnmatch(file, pattern) for file in files for pattern in one))
+        patterns = [*SMALL_FILES, *next(held, WEIGHTS[0])] if weights else SMALL_FILES
         return _snapshot(hub_id, revision, patterns)
     except HUB_ERRORS as error:
         return _cached(hub_id, revision, weights, _first_line(error))
@@ -94,7 +102,7 @@ def _from_hub(hub_id: str, revision: str | None, weights: bool) -> Path:
 def _cached(hub_id: str, revision: str | None, weights: bool, reason: str) -> Path:
     """What the local cache has, if nothing of it is missing."""
     partly = False
-    for wanted in (SAFETENSORS, PICKLES) if weights else ([],):
+    for wanted in WEIGHTS if weights else [[]]:
         try:
             found = _snapshot(hub_id, revision, [*SMALL_FILES, *wanted], local_files_only=True)
         except HUB_ERRORS as error:

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -66,14 +67,8 @@ def write_weights(folder: Path, tensors: Sequence[TensorToSave], max_shard_bytes
 
 def write_tensors(path: Path, tensors: Sequence[TensorToSave]) -> None:
     """Writes one safetensors file, whole or not at all."""
-    temporary = _beside(path)
-    try:
-        with temporary.open("wb") as file:
-            _write_shard(file, tensors)
-            _to_disk(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        _write_shard(file, tensors)
 
 
 def as_tensor_to_save(name: str, value: torch.Tensor) -> TensorToSave:
@@ -83,14 +78,8 @@ def as_tensor_to_save(name: str, value: torch.Tensor) -> TensorToSave:
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
     """Writes a JSON file, whole or not at all."""
-    temporary = _beside(path)
-    try:
-        with temporary.open("wb") as file:
-            file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
-            _to_disk(file)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        file.write((json.dumps(values, indent=2, ensure_ascii=False) + "\n").encode("utf-8"))
 
 
 def _shards(tensors: Sequence[TensorToSave], max_shard_bytes: int) -> list[list[TensorToSave]]:
@@ -123,18 +112,41 @@ def _write_shard(file: BinaryIO, shard: Sequence[TensorToSave]) -> None:
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     for tensor in ordered:
-        _write_values(file, tensor)
+        file.write(bytes_of(values_of(tensor)))
 
 
-def _write_values(file: BinaryIO, tensor: TensorToSave) -> None:
+def values_of(tensor: TensorToSave) -> torch.Tensor:
+    """The values, on the CPU.
+
+    Raises:
+        BadRequest: they are not as announced.
+    """
     values = tensor.read()
     if tuple(values.shape) != tensor.shape or values.dtype != tensor.dtype:
         raise BadRequest(
             f"{tensor.name} was announced as {tensor.dtype} {tensor.shape}, and is {values.dtype} {tuple(values.shape)}"
         )
-    if values.numel():
-        flat = values.detach().to("cpu").contiguous().reshape(-1)
-        file.write(flat.view(torch.uint8).numpy().data)
+    return values.detach().to("cpu")
+
+
+def bytes_of(values: torch.Tensor) -> memoryview:
+    """Values on the CPU as they are written, row after row."""
+    if not values.numel():
+        return memoryview(b"")
+    return values.contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file to write to that appears under its name when it is complete and on the disk, or not at all."""
+    temporary = _beside(path)
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            _to_disk(file)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 def _beside(path: Path) -> Path:
