@@ -60,6 +60,15 @@ def test_evaluate_gives_each_tasks_metrics_with_errors_and_the_runs_folder(
     assert {"acc", "acc_norm"} <= answer["runs"][0]["metrics"].keys()
 
 
+def test_a_task_whose_rows_come_along_needs_no_data(
+    capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path
+) -> None:
+    command = ("evaluate", "--tasks", "our_stories", "--model", folder, "--limit", "3", "--out", str(tmp_path))
+    (run,) = asked(capsys, *command)["runs"]
+    assert run["n"] == 3 and json.loads((Path(run["run"]) / "run.json").read_text())["data"]["origin"] == "project"
+    assert asked(capsys, *command, "--data", "our_stories=samples")["runs"][0]["run"] == run["run"]
+
+
 def test_a_file_stands_in_for_the_hub(capsys: pytest.CaptureFixture[str], folder: str, tmp_path: Path) -> None:
     file = rows_file(tmp_path, piqa.TASK.samples)
     command = ("evaluate", "--tasks", "piqa", "--model", folder, "--out", str(tmp_path / "out"))
@@ -183,6 +192,7 @@ def test_tasks_as_a_table_names_every_task(capsys: pytest.CaptureFixture[str]) -
     assert main(["tasks"]) == 0
     shown = capsys.readouterr().out
     assert "hellaswag" in shown and "own_spans" in shown and "a file of your own" in shown
+    assert "60 rows that come with the project" in shown
 
 
 def test_a_task_that_is_named_is_told_in_full_with_a_row_of_its_file(capsys: pytest.CaptureFixture[str]) -> None:

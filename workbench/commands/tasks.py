@@ -8,7 +8,7 @@ from typing import Any
 import tasks as drawer
 from workbench.collect import collect
 from workbench.errors import BadRequest
-from workbench.evals.task import Source, Task
+from workbench.evals.task import Task
 from workbench.terminal import Command, add_json_option, table
 
 
@@ -40,7 +40,7 @@ def _show(found: Sequence[Task[Any]], in_full: bool) -> None:
                 task.name,
                 task.method.name,
                 ", ".join(metric.name for metric in task.method.metrics),
-                _source(task.source),
+                _source(task),
             ]
             for task in found
         ]
@@ -54,7 +54,7 @@ def _in_full(task: Task[Any]) -> str:
             f"{task.name}: {task.about}",
             f"method   {task.method.name}",
             f"metrics  {', '.join(metric.name for metric in task.method.metrics)}",
-            f"source   {_source(task.source)}",
+            f"source   {_source(task)}",
             f"columns  {', '.join(task.columns)}",
             f"a row    {json.dumps(task.samples[0], ensure_ascii=False)}",
         ]
@@ -71,15 +71,17 @@ def _record(task: Task[Any]) -> dict[str, Any]:
         "source": None if source is None else vars(source),
         "columns": list(task.columns),
         "samples": len(task.samples),
+        "complete": task.complete,
         "references": [vars(reference) for reference in task.references],
         "version": task.version,
     }
 
 
-def _source(source: Source | None) -> str:
+def _source(task: Task[Any]) -> str:
     """In a few words."""
+    source = task.source
     if source is None:
-        return "a file of your own: --data"
+        return f"{len(task.samples)} rows that come with the project" if task.complete else "a file of your own: --data"
     return " ".join(part for part in (source.path, source.name, source.split) if part)
 
 

@@ -102,7 +102,9 @@ class Task(Generic[Example]):
     samples: tuple[dict[str, Any], ...]
     """Made-up rows in the data set's own columns: documentation, offline test and "try it"."""
     source: Source | None = None
-    """None: the task reads a file of the user's own."""
+    """None: the task is complete, or reads a file of the user's own."""
+    complete: bool = False
+    """Whether the samples are the whole data set, which then comes with the project and needs no download."""
     id_column: str | None = None
     """Whose cells name the examples; None: the row's number does."""
     references: tuple[Reference, ...] = ()

@@ -38,6 +38,23 @@ def test_samples_are_rows_of_their_own(tmp_path: Path) -> None:
     assert found.shot_rows == found.rows
 
 
+def test_a_complete_task_needs_no_data_set() -> None:
+    task = dataclasses.replace(OWN, complete=True)
+    found = load_data(task, None, 2, LOCAL)
+    assert [dict(one.values) for one in found.rows] == ROWS[:2]
+    assert (found.origin["origin"], found.origin["rows"], len(found.shot_rows)) == ("project", 2, 3)
+
+
+def test_a_complete_tasks_samples_are_its_data_set() -> None:
+    task = dataclasses.replace(OWN, complete=True)
+    assert load_data(task, "samples", None, LOCAL) == load_data(task, None, None, LOCAL)
+
+
+def test_a_file_stands_in_for_a_complete_tasks_rows(tmp_path: Path) -> None:
+    task = dataclasses.replace(OWN, complete=True)
+    assert len(load_data(task, write(tmp_path / "rows.jsonl", ROWS), None, LOCAL).rows) == 6
+
+
 def test_a_limit_takes_the_first_rows_and_leaves_all_for_worked_examples(tmp_path: Path) -> None:
     found = load_data(TASK, write(tmp_path / "rows.jsonl", ROWS), 2, LOCAL)
     assert [one.values["id"] for one in found.rows] == ["q0", "q1"]

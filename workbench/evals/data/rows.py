@@ -164,4 +164,5 @@ class Data:
     shot_rows: Sequence[Row] = ()
     """Where worked examples are drawn from; of the Hub they are fetched when the first is looked at."""
     origin: Mapping[str, Any] = field(default_factory=dict)
-    """origin ("hub", "file" or "samples"), path, name, split, revision, sha256, rows: what names the data in a run."""
+    """origin ("hub", "file", "project" or "samples"), path, name, split, revision, sha256, rows: what names the data in
+    a run."""

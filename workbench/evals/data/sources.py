@@ -1,4 +1,4 @@
-"""Where a task's rows come from: the Hub, a file or folder in place of it, or the task's own made-up samples."""
+"""Where a task's rows come from: the Hub, a file or folder in its place, the project, or a task's made-up samples."""
 
 import hashlib
 import json
@@ -21,7 +21,8 @@ def load_data(task: Task[Any], data: Path | Literal["samples"] | None, limit: in
     """The rows for a task, each of them read once already, so that what is wrong with the data shows before any work.
 
     Args:
-        data: a file or a folder with the columns of the task's data set; "samples": the task's own; None: the Hub.
+        data: a file or a folder with the columns of the task's data set; "samples": the task's own; None: the Hub, or
+            the samples of a task whose data set they are.
         limit: at most so many rows; None: all.
         limits: of a file.
 
@@ -30,7 +31,7 @@ def load_data(task: Task[Any], data: Path | Literal["samples"] | None, limit: in
     """
     if limit is not None and limit < 1:
         raise BadRequest(f"limit must be at least 1; got {limit}.")
-    if data == "samples":
+    if data == "samples" or (data is None and task.complete):
         found = _samples(task)
     elif data is not None:
         found = _local(task, data, limits)
@@ -80,7 +81,8 @@ def _read(task: Task[Any], row: Row) -> None:
 def _samples(task: Task[Any]) -> Data:
     rows = tuple(Row(values, index, f"{task.name}'s sample {index}") for index, values in enumerate(task.samples))
     content = json.dumps(task.samples, sort_keys=True).encode()
-    return Data(rows, rows, _origin("samples", sha256=hashlib.sha256(content).hexdigest()))
+    origin = "project" if task.complete else "samples"
+    return Data(rows, rows, _origin(origin, sha256=hashlib.sha256(content).hexdigest()))
 
 
 def _local(task: Task[Any], path: Path, limits: Limits) -> Data:
