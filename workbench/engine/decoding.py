@@ -18,7 +18,8 @@ class Ended(NamedTuple):
     """How a continuation came to its end."""
 
     reason: str
-    stop_token: int | None = None
+    stop: Token | None = None
+    """The stop token that came."""
 
 
 class DecodeWork:
@@ -85,7 +86,7 @@ class DecodeWork:
         ended = None
         for row, draft in zip(logits, (*drafts, None), strict=True):
             ended = self._choose(row)
-            stopped = ended is not None and ended.stop_token is not None
+            stopped = ended is not None and ended.stop is not None
             came = not stopped and self._ids[-1] == draft
             accepted += came
             if ended is not None or not came:
@@ -105,9 +106,9 @@ class DecodeWork:
         chosen = self._sampler.choose(row, self._ids)
         if index < len(forced):
             chosen = forced[index]
-        if chosen in self._job.stop_tokens and index >= len(forced):
-            return Ended("stop", chosen)
         token = describe(row, chosen, self._job.alternatives, self._served.known_tokens)
+        if chosen in self._job.stop_tokens and index >= len(forced):
+            return Ended("stop", token)
         self._ids.append(chosen)
         self._tokens.append(token)
         if self._lookup is not None:
@@ -120,7 +121,9 @@ class DecodeWork:
     def _finish(self, ended: Ended) -> None:
         self.done = True
         drafted = 0 if self._lookup is None else self._lookup.drafted
-        self.handle.finish(Decoded(tuple(self._tokens), ended.reason, ended.stop_token, drafted, self.accepted))
+        stop_token = None if ended.stop is None else ended.stop.id
+        told = Decoded(tuple(self._tokens), ended.reason, stop_token, drafted, self.accepted, ended.stop)
+        self.handle.finish(told)
 
 
 class BeamWork:

@@ -154,10 +154,14 @@ class Score:
     """How many of each continuation's first tokens are context that it has for itself: they are not scored."""
     shared: int = 0
     """Of the context's first tokens: their keys and values are kept for the next job that begins so."""
+    logits: bool = False
+    """Whether the whole distributions are wanted too; of one continuation alone."""
 
     def __post_init__(self) -> None:
         check_whole("shared", self.shared, 0, len(self.context))
         check_whole("alternatives", self.alternatives, 0, MOST_ALTERNATIVES)
+        if self.logits and (len(self.continuations) != 1 or any(self.given)):
+            raise BadRequest("Whole distributions are given for one continuation alone. Ask for one at a time.")
         if not self.context:
             raise BadRequest("The context is empty: start it with the end-of-text token.")
         if not self.continuations or not all(self.continuations):
@@ -210,6 +214,8 @@ class Decoded:
     """Guesses that were computed; see `Decode.lookup`."""
     accepted: int = field(default=0, compare=False)
     """Of the tokens, those that were guessed."""
+    stop: Token | None = field(default=None, compare=False)
+    """The stop token with the model's opinion of it; beam search does not tell it."""
 
 
 @dataclass(frozen=True)
@@ -217,6 +223,8 @@ class Scored:
     """One scored continuation."""
 
     tokens: tuple[Token, ...]
+    logits: tuple["Tensor", ...] = field(default=(), compare=False, repr=False)
+    """Where the job asked for them: what each token was predicted from, (T, V) in all, float32, in parts."""
 
     @property
     def loglikelihood(self) -> float:

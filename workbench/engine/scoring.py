@@ -51,6 +51,8 @@ class ScoreWork:
         self._cache: KVCache | None = None
         self._next = 0
         self._tokens: list[list[Token]] = [[] for _ in job.continuations]
+        self._logits: list[Tensor] = []
+        """Those of a job that asks for them."""
         self.slots = 0
         self.row_count = 0
         self.apart, self.exclusive = True, False
@@ -66,7 +68,7 @@ class ScoreWork:
         self._score(step, self._feed(step))
         if self._next == len(self._passes):
             self.done = True
-            self.handle.finish([Scored(tuple(tokens)) for tokens in self._tokens])
+            self.handle.finish([Scored(tuple(tokens), tuple(self._logits)) for tokens in self._tokens])
 
     def _feed(self, step: Pass) -> Tensor:
         """States of a pass, (T, C)."""
@@ -95,6 +97,8 @@ class ScoreWork:
         for start in range(0, len(rows), LOGIT_ROWS):
             logits = self._served.logits(hidden[rows[start : start + LOGIT_ROWS]])
             check_finite(logits)
+            if self._job.logits:
+                self._logits.append(logits)
             if start == 0 and firsts:
                 for group in range(0, len(firsts), LOGIT_ROWS):
                     self._take(firsts[group : group + LOGIT_ROWS], logits[:1])

@@ -6,9 +6,12 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workbench.engine.engine import Engine
 from workbench.engine.handle import Handle
-from workbench.engine.jobs import Beams, Decode, Decoded
+from workbench.engine.jobs import Beams, Decode, Decoded, Score, Token
 from workbench.engine.jobs import Scored as ScoredTokens
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard, SavedHead
@@ -27,11 +30,12 @@ from workbench.text.requests import (
     RollingLogLikelihood,
     Scored,
     Spans,
+    TokenText,
 )
 from workbench.text.spans import Progress, extract_spans, to_the_end
 from workbench.text.streaming import text_ends
 from workbench.text.tokenizer import Tokenizer
-from workbench.text.transcript import Transcript
+from workbench.text.transcript import Transcript, in_words
 
 HEARTBEAT_SECONDS = 0.25
 KEPT_TRAININGS = 2
@@ -106,6 +110,40 @@ class LanguageModel:
         """
         (scored,) = self._roll([request]).result()
         return scored  # type: ignore[return-value]
+
+    def logits(self, tokens: Sequence[int]) -> Generator[NDArray[np.float32], None, None]:
+        """Whole distributions: the logits (T, V) that each token of a text but the first is predicted from, in parts.
+
+        All of a text are in memory at once: 4 bytes for each of the vocabulary's columns and each token. Closing the
+        iterator stops the computation on the engine's next step.
+
+        Raises:
+            BadRequest: fewer than two tokens. TooLong: beyond the context, where the last token needs no room.
+        """
+        handle = self.engine.score(Score(tuple(tokens[:1]), (tuple(tokens[1:]),), logits=True))
+        try:
+            (scored,) = handle.result()
+            for part in scored.logits:
+                yield part.numpy()
+        finally:
+            handle.cancel()
+
+    def score_steps(self, tokens: Sequence[int], alternatives: int = 0) -> Generator[None, None, tuple[TokenText, ...]]:
+        """The model's opinion of each token of a text but the first.
+
+        Yields a few times a second until it is there; closing the iterator stops the computation.
+
+        Raises:
+            BadRequest: fewer than two tokens, or an id beyond the vocabulary. TooLong: beyond the context.
+        """
+        handle = self.engine.score(Score(tuple(tokens[:1]), (tuple(tokens[1:]),), alternatives))
+        try:
+            for _ in handle.events(HEARTBEAT_SECONDS):
+                yield
+            (scored,) = handle.result()
+        finally:
+            handle.cancel()
+        return scored_in_words(scored, self.tokenizer).tokens
 
     def answers(self, requests: Sequence[Request]) -> list[Answer]:
         """The answer to each request, in their order."""
@@ -234,4 +272,8 @@ class LanguageModel:
         if not transcript.stopped:
             transcript.finish(handle.ended_at)
         last = transcript.snapshot("stop_string" if transcript.stopped else decoded.finish_reason)
-        yield replace(last, drafted_tokens=decoded.drafted, accepted_tokens=decoded.accepted)
+        stop = None if decoded.stop is None else self._stop_in_words(decoded.stop)
+        yield replace(last, drafted_tokens=decoded.drafted, accepted_tokens=decoded.accepted, stop=stop)
+
+    def _stop_in_words(self, token: Token) -> TokenText:
+        return in_words(token, self.tokenizer.decode([token.id]), self.tokenizer)

@@ -90,7 +90,8 @@ def prompt_tokens(tokenizer: Tokenizer, request: Generate, context_tokens: int) 
     Raises:
         TooLong: the prompt has no room; or where it may be cut, max_new_tokens leaves it none.
     """
-    tokens = tuple(tokenizer.encode(request.prompt)) or (tokenizer.eos_id,)
+    ids = tokenizer.encode(request.prompt) if isinstance(request.prompt, str) else request.prompt
+    tokens = tuple(ids) or (tokenizer.eos_id,)
     if not request.truncate:
         if len(tokens) >= context_tokens:
             excess = len(tokens) - context_tokens + 1

@@ -21,7 +21,8 @@ class Generate:
         BadRequest: a value out of its range; the message names the field.
     """
 
-    prompt: str
+    prompt: str | tuple[int, ...]
+    """A text, or the ids of its tokens."""
     max_new_tokens: int = 64
     min_new_tokens: int = 0
     sampling: Sampling = field(default_factory=Sampling)
@@ -47,8 +48,11 @@ class Generate:
     """Beyond which `truncate` cuts a prompt even where there is room."""
 
     def __post_init__(self) -> None:
-        check_text("prompt", self.prompt)
-        check_shared("prompt", self.prompt, self.shared)
+        if not isinstance(self.prompt, tuple):
+            check_text("prompt", self.prompt)
+            check_shared("prompt", self.prompt, self.shared)
+        elif self.shared:
+            raise BadRequest("A prompt of token ids has no shared beginning: give it as a text.")
         if not isinstance(self.lookup, bool):
             raise BadRequest(f"lookup must be true or false; got {self.lookup!r}.")
         if self.truncate not in ("", "beginning", "end"):
@@ -254,6 +258,8 @@ class Generated:
     """Guessed from the text so far and computed ahead; known at the end. How many depends on who else is served."""
     accepted_tokens: int = field(default=0, compare=False)
     """Of the continuation, those that were guessed."""
+    stop: TokenText | None = field(default=None, compare=False)
+    """The token by which the model ended the text; it is not part of it."""
 
 
 Request = LogLikelihood | RollingLogLikelihood | Generate | Classify | ExtractSpan

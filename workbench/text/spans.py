@@ -101,14 +101,12 @@ def spans_by_likelihood(engine: Engine, tokenizer: Tokenizer, request: ExtractSp
     """
     windows = prompt_windows(tokenizer, request, engine.served.context)
     closing = tuple(dict.fromkeys((tokenizer.encode("\n")[0], tokenizer.eos_id)))
-    examples = _examples(request)
     kept = _Kept(request)
     for done, (first, last) in enumerate(windows):
-        prompt = examples + fill(request.template, request.context[first:last], request.question)
         tree = span_tree(tokenizer, request.context, first, last, request.max_answer_tokens)
         null = tree.grow(tokenizer.encode(_written(request.unanswerable)))[-1]
         job = Tree(
-            context=tuple(tokenizer.encode(prompt.rstrip(" "))),
+            context=tuple(tokenizer.encode(written_prompt(request, (first, last)))),
             tokens=tuple(tree.tokens),
             parents=tuple(tree.parents),
             closing=closing,
@@ -146,6 +144,13 @@ def prompt_windows(tokenizer: Tokenizer, request: ExtractSpan, context_tokens: i
         )
     ranges = pieces(len(offsets), room, request.doc_stride)
     return [(offsets[piece.start][0], offsets[piece.stop - 1][1]) for piece in ranges]
+
+
+def written_prompt(request: ExtractSpan, window: Place) -> str:
+    """What the language model reads before a space and an answer: the examples, and the template with one window."""
+    first, last = window
+    filled = fill(request.template, request.context[first:last], request.question)
+    return (_examples(request) + filled).rstrip(" ")
 
 
 def trimmed(text: str, start: int, end: int) -> Place:
