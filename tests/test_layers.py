@@ -22,6 +22,7 @@ ROWS = {
     "workbench.api": 8,
     "workbench.evaluating": 7,
     "workbench.speed": 7,
+    "workbench.precision_sides": 7,
     "workbench.manager": 6,
     "workbench.training": 6,
     "tasks": 6,
