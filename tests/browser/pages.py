@@ -46,7 +46,7 @@ def watched(context: "playwright.BrowserContext", url: str) -> Iterator["playwri
 
 
 def _own(asked: str, url: str) -> bool:
-    return asked.startswith((url.partition("?")[0], "data:", "blob:"))
+    return asked.startswith((url.partition("#")[0].partition("?")[0], "data:", "blob:"))
 
 
 def open_tab(page: "playwright.Page", name: str) -> None:
@@ -75,3 +75,20 @@ def ask_for_a_long_text(tab: "playwright.Page") -> None:
 def tokens(tab: "playwright.Page") -> list[str]:
     """The texts of the token view."""
     return tab.locator(".lens-tokens .tok").all_inner_texts()
+
+
+def pick(tab: "playwright.Page", label: str, choice: str) -> None:
+    """Picks from a list; the list that was open before may still be on its way out."""
+    control = tab.get_by_label(label, exact=True)
+    control.click()
+    options = tab.locator(f"#{control.get_attribute('aria-controls')}")
+    options.get_by_role("option", name=choice, exact=True).click()
+
+
+def add_side(tab: "playwright.Page", precision: str = "") -> None:
+    """One side more, in a precision."""
+    letter = "ABC"[tab.locator("#sides .side-pick").count()]
+    tab.locator("#add-side").click()
+    tab.locator(f"#side-{letter.lower()}-model").wait_for()
+    if precision:
+        pick(tab, f"Precision {letter}", precision)

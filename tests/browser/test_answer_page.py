@@ -120,7 +120,7 @@ def test_a_file_is_answered_measured_and_taken_away(answers: "playwright.Page", 
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     answers.get_by_role("tab", name="A file of questions").click()
     answers.locator("#answer-file input[type=file]").set_input_files(file)
-    expect(answers.locator("#batch-notice")).to_contain_text("2 questions: 1 with an answer")
+    expect(answers.locator("#batch-file-notice")).to_contain_text("2 questions: 1 with an answer")
     answers.locator("#answer-all").click()
     figures = answers.locator("#batch-figures")
     expect(figures).to_contain_text("By the rules of SQuAD 2.0")
@@ -146,7 +146,7 @@ def test_stop_keeps_what_was_answered(answers: "playwright.Page", model: Answeri
     file.write_text("\n".join(map(json.dumps, rows)), encoding="utf-8")
     answers.get_by_role("tab", name="A file of questions").click()
     answers.locator("#answer-file input[type=file]").set_input_files(file)
-    expect(answers.locator("#batch-notice")).to_contain_text("200 questions")
+    expect(answers.locator("#batch-file-notice")).to_contain_text("200 questions")
     model.seconds = 0.1
     try:
         answers.locator("#answer-all").click()
@@ -160,11 +160,27 @@ def test_stop_keeps_what_was_answered(answers: "playwright.Page", model: Answeri
     expect(answers.locator("#batch-figures")).to_contain_text("of 200")
 
 
+def test_two_sides_answer_beside_each_other_and_a_threshold_tells_them_apart(answers: "playwright.Page") -> None:
+    answers.locator("#add-side").click()
+    answers.locator(".side-settings:visible").get_by_role("tab", name="B", exact=True).click()
+    answers.locator(".as-a-b:visible input").uncheck()
+    ask(answers, "Who?", "One wolf, three foxes.")
+    expect(answers.locator("#answer-compared")).to_contain_text("A and B give the same answer.")
+    threshold = answers.get_by_label("number input for No-answer threshold").locator("visible=true")
+    threshold.fill("-2")
+    threshold.press("Tab")
+    expect(answers.locator("#answer-view-b .found-verdict")).to_have_text("no answer in the passage")
+    expect(answers.locator("#answer-view .found-verdict")).to_have_text("three")
+    expect(answers.locator("#answer-compared")).to_contain_text("The answers of A and B differ.")
+    expect(answers.locator(".side-mark:visible")).to_have_text("≠ not as A")
+
+
 def test_a_phone_needs_no_sideways_scrolling(browser: "playwright.Browser", url: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     for page in watched(context, url):
         open_tab(page, "Answer")
+        page.locator("#add-side").click()
         page.locator("#answer-run").click()
-        page.locator("#answer-view mark.best").wait_for()
+        page.locator("#answer-view-b mark.best").wait_for()
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
     context.close()

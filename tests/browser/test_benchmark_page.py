@@ -50,11 +50,12 @@ def tick(form: "playwright.Page", *tasks: str) -> None:
         form.locator("#bench-tasks").get_by_label(f"{task}:").check()
 
 
-def precisions(form: "playwright.Page", *names: str) -> None:
-    """Ticks precisions in place of the model's own."""
-    for name in names:
-        form.locator("#bench-precisions").get_by_label(name, exact=True).check()
-    form.locator("#bench-precisions").get_by_label("As named").uncheck()
+def two_sides(form: "playwright.Page", *precisions: str) -> None:
+    """The demo beside itself in two precisions."""
+    form.locator("#add-side").click()
+    for letter, name in zip("ab", precisions, strict=True):
+        form.locator(f"#side-{letter}-precision input").click()
+        form.get_by_role("option", name=name, exact=True).click()
 
 
 def test_tasks_are_found_shown_and_tried(form: "playwright.Page") -> None:
@@ -76,9 +77,9 @@ def test_what_can_not_be_run_is_told_beside_the_key(form: "playwright.Page") -> 
 
 
 def test_runs_are_watched_left_found_again_and_compared(form: "playwright.Page", manager: BenchmarkManager) -> None:
-    manager.seconds = 0.05
+    manager.seconds = 0.15
+    two_sides(form, "int8", "float32")
     tick(form, "piqa", "copa")
-    precisions(form, "int8", "float32")
     form.locator("#bench-run").click()
     expect(form.locator(".desk li.running")).to_contain_text(" of ")
     expect(form.locator(".desk li")).to_have_count(4)
@@ -90,11 +91,7 @@ def test_runs_are_watched_left_found_again_and_compared(form: "playwright.Page",
     expect(form.locator(".so-far")).to_contain_text("demo · int8")
     manager.seconds = 0.0
 
-    open_tab(form, "Runs")
-    board = form.locator(".board[aria-label='Runs of piqa']")
-    for row in range(2):
-        board.locator("input").nth(row).check()
-    form.get_by_role("button", name="Compare 2 runs").click()
+    form.get_by_role("button", name="Compare 2 runs of piqa").click()
     expect(form.locator("#runs-compared")).to_contain_text("exact McNemar, mid-p")
     expect(form.locator("#runs-compared .flip-bar")).to_have_count(1)
     form.locator("#example-kind").get_by_label("B right, A wrong").check()
@@ -105,6 +102,34 @@ def test_runs_are_watched_left_found_again_and_compared(form: "playwright.Page",
     with form.expect_download() as download:
         form.locator("#runs-files a").first.click()
     assert download.value.path().stat().st_size > 0
+
+
+def test_runs_that_are_ticked_on_the_runs_tab_are_compared(tab: "playwright.Page") -> None:
+    open_tab(tab, "Runs")
+    board = tab.locator(".board[aria-label='Runs of hellaswag']")
+    for row in range(2):
+        board.locator("input").nth(row).check()
+    tab.get_by_role("button", name="Compare 2 runs").click()
+    expect(tab.locator("#runs-compared")).to_contain_text("exact McNemar, mid-p")
+
+
+def test_a_side_is_asked_in_further_precisions_too(form: "playwright.Page") -> None:
+    tick(form, "wsc273")
+    form.locator("#bench-precisions").get_by_label("nf4", exact=True).check()
+    form.locator("#bench-run").click()
+    expect(form.locator(".desk li.done", has_text="wsc273")).to_have_count(2)
+    expect(form.locator(".desk li", has_text="wsc273").filter(has_text="demo · nf4")).to_have_count(1)
+
+
+def test_each_side_in_use_has_its_own_head_and_tries_the_sample(form: "playwright.Page") -> None:
+    expect(form.locator("#bench-head-a")).to_be_visible()
+    expect(form.locator("#bench-head-b")).to_be_hidden()
+    two_sides(form, "int8", "float32")
+    expect(form.locator("#bench-head-b")).to_be_visible()
+    tick(form, "piqa")
+    form.locator("#bench-try").click()
+    expect(form.locator("#bench-tried .side-name")).to_have_count(2)
+    expect(form.locator("#bench-tried .choices")).to_have_count(2)
 
 
 def test_a_run_stops_at_once_and_goes_on(form: "playwright.Page", manager: BenchmarkManager) -> None:

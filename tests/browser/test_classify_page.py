@@ -53,7 +53,7 @@ def uploaded(tab: "playwright.Page", folder: Path, rows: list[tuple[str, str]]) 
         csv.writer(stream).writerows([("label", "text"), *rows])
     tab.get_by_role("tab", name="Many texts").click()
     tab.locator("#class-file input[type=file]").set_input_files(path)
-    expect(tab.locator("#many-notice")).to_contain_text(f"{len(rows)} rows, 2 columns")
+    expect(tab.locator("#many-file-notice")).to_contain_text(f"{len(rows)} rows, 2 columns")
 
 
 def test_one_text_gets_bars_and_reasons_by_the_keys(tab: "playwright.Page") -> None:
@@ -62,7 +62,7 @@ def test_one_text_gets_bars_and_reasons_by_the_keys(tab: "playwright.Page") -> N
     expect(tab.locator(".scores li")).to_have_count(2)
     expect(tab.locator(".scores .before")).to_have_count(2)
     tab.locator("#class-why").click()
-    expect(tab.locator(".piece.for")).to_have_count(2)
+    expect(tab.locator(".why-pieces .piece.for")).to_have_count(2)
     expect(tab.locator(".why .found-verdict")).to_have_text("“positive”: 12 of 12 pieces measured")
     tab.locator('.piece[tabindex="0"]').focus()
     tab.keyboard.press("ArrowRight")
@@ -150,16 +150,51 @@ def test_a_refused_file_and_a_refused_text_are_told_as_text(tab: "playwright.Pag
     path.write_text('text\n"never closed', encoding="utf-8")
     tab.get_by_role("tab", name="Many texts").click()
     tab.locator("#class-file input[type=file]").set_input_files(path)
-    expect(tab.locator("#many-notice .notice.error")).to_contain_text("never closed")
+    expect(tab.locator("#many-file-notice .notice.error")).to_contain_text("never closed")
     expect(tab.get_by_label("Texts, one a line")).to_be_visible()
+
+
+def with_own_settings(tab: "playwright.Page") -> None:
+    """A second side that asks its own trained head."""
+    tab.locator("#add-side").click()
+    tab.locator(".side-settings:visible").get_by_role("tab", name="B", exact=True).click()
+    tab.locator(".as-a-b:visible input").uncheck()
+    tab.locator("#class-method-b").get_by_label("Method").click()
+    tab.get_by_role("option", name="Trained head: sms-probe").click()
+    expect(tab.locator("#class-facts-b")).to_contain_text("0.981")
+
+
+def test_two_sides_answer_beside_each_other_and_what_differs_is_said(tab: "playwright.Page") -> None:
+    with_own_settings(tab)
+    tab.get_by_label("Text", exact=True).fill("Claim your free prize")
+    tab.locator("#class-run").click()
+    expect(tab.locator("#class-compared")).to_contain_text("The answers differ")
+    expect(tab.locator("#class-result-b .found-verdict")).to_contain_text("spam")
+    expect(tab.locator(".side-mark:visible")).to_have_text("≠ other answer than A")
+    tab.locator("#class-why").click()
+    expect(tab.locator("#why-view-b .found-verdict")).to_have_text("“spam”: 4 of 4 pieces measured")
+    tab.locator("#remove-b").click()
+    expect(tab.locator("#class-result-b")).to_be_hidden()
+    expect(tab.locator("#class-compared")).to_be_hidden()
+
+
+def test_many_texts_get_a_column_a_side(tab: "playwright.Page", tmp_path: Path) -> None:
+    with_own_settings(tab)
+    uploaded(tab, tmp_path, [("positive", "a great film"), ("spam", "win a free prize")])
+    tab.locator("#many-run").click()
+    expect(tab.locator("#many-compared")).to_contain_text("A and B")
+    expect(tab.locator("#class-table")).to_contain_text("differ")
+    expect(tab.locator("#class-csv-b")).to_be_enabled()
+    expect(tab.locator("#class-metrics-b .figures")).to_contain_text("50.0 %")
 
 
 def test_a_phone_needs_no_sideways_scrolling(browser: "playwright.Browser", url: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     for page in watched(context, url):
         opened(page)
+        page.locator("#add-side").click()
         page.locator("#class-run").click()
-        page.locator(".scores li").first.wait_for()
+        page.locator("#class-result-b .scores li").first.wait_for()
         page.get_by_role("tab", name="Many texts").click()
         page.locator("#many-run").click()
         expect(page.locator("#many-notice")).to_contain_text("Done")

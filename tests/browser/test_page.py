@@ -132,10 +132,10 @@ def test_an_error_is_shown_as_text_and_the_page_goes_on(tab: "playwright.Page") 
     expect(tab.locator(".model-line.ready")).to_be_visible()
     tab.get_by_label("Prompt").fill("BOOM")
     tab.locator("#run").click()
-    expect(tab.locator("#generate-notice")).to_contain_text("The prompt holds <b>BOOM</b>. Take it out.")
+    expect(tab.locator("#notice-a")).to_contain_text("The prompt holds <b>BOOM</b>. Take it out.")
     expect(tab.locator("#run")).to_be_enabled()
     generate(tab)
-    expect(tab.locator("#generate-notice")).to_be_hidden()
+    expect(tab.locator("#notice-a")).to_be_hidden()
 
 
 def test_an_example_fills_the_prompt(tab: "playwright.Page") -> None:

@@ -62,8 +62,8 @@ class FakeLanguageModel:
         """Where a text without guesses notes its steps."""
 
     def stream(self, request: Generate) -> Iterator[Generated]:
-        """Growing snapshots; a prompt with BOOM in it is refused."""
-        if "BOOM" in request.prompt:
+        """Growing snapshots; a prompt or a banned text with BOOM in it is refused."""
+        if any("BOOM" in text for text in (request.prompt, *request.banned)):
             raise BadRequest("The prompt holds <b>BOOM</b>. Take it out.")
         self.requests.append(request)
         tokens: list[TokenText] = []

@@ -33,6 +33,10 @@ class HashModel(FakeLanguageModel, StandIn):
         self.asked += 1
         return [self._scored(request) for request in requests]
 
+    def loglikelihoods(self, requests: Sequence[LogLikelihood], alternatives: int = 0) -> Sequence[Answer]:
+        """The same answers, each with its one token."""
+        return self.answers(requests)
+
     def _scored(self, request: Request) -> Scored:
         assert isinstance(request, LogLikelihood | RollingLogLikelihood)
         texts = [request.context, request.continuation] if isinstance(request, LogLikelihood) else [request.text]

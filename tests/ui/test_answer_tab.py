@@ -23,6 +23,7 @@ from workbench.ui.answer_settings import _lists as lists
 from workbench.ui.answer_view import answer_text
 from workbench.ui.bench import Bench
 from workbench.ui.head_choice import card_markup, fitting_heads, method_choices, picked_head, served_head
+from workbench.ui.sides_bar import sides_bar
 from workbench.ui.web import build, launch_options
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
@@ -40,7 +41,7 @@ def bench_of(host: str = "127.0.0.1", manager: AnsweringManager | None = None) -
 def ask() -> Ask:
     """The tab's settings."""
     with gr.Blocks():
-        return settings_column(bench_of())
+        return settings_column(sides_bar(bench_of()), DEMO).each[0]
 
 
 def values_of(ask: Ask, **changes: Any) -> dict[Any, Any]:
@@ -84,27 +85,27 @@ def test_a_slider_has_room_for_what_a_head_was_trained_with(ask: Ask) -> None:
 def test_sliders_that_were_moved_stay_until_another_head_answers(ask: Ask) -> None:
     cards = (head_card(settings=TRAINED),)
     bench = bench_of(manager=AnsweringManager(cards=cards))
-    assert read_as(ask, lists(bench, ask, "demo", "squad-lora")) == {}
-    assert read_as(ask, lists(bench, ask, "demo", "", another_model=True)) == {}
-    assert read_as(ask, lists(bench, ask, "demo", "squad-lora", another_model=True)) == TRAINED
-    assert read_as(ask, lists(bench, ask, "demo", "a head that is gone")) == DEFAULTS
+    assert read_as(ask, lists(bench, ask, DEMO, "squad-lora")) == {}
+    assert read_as(ask, lists(bench, ask, DEMO, "", another_model=True)) == {}
+    assert read_as(ask, lists(bench, ask, DEMO, "squad-lora", another_model=True)) == TRAINED
+    assert read_as(ask, lists(bench, ask, DEMO, "a head that is gone")) == DEFAULTS
 
 
 def test_a_visitor_who_has_picked_nothing_is_answered_by_a_trained_head(ask: Ask) -> None:
-    assert first_head(bench_of(), "demo") == "squad-lora"
-    assert first_head(bench_of(manager=AnsweringManager(cards=())), "demo") == ""
-    assert [value for _, value in lists(bench_of(), ask, "demo", "")[ask.method].choices] == ["squad-lora", ""]
+    assert first_head(bench_of(), DEMO) == "squad-lora"
+    assert first_head(bench_of(manager=AnsweringManager(cards=())), DEMO) == ""
+    assert [value for _, value in lists(bench_of(), ask, DEMO, "")[ask.method].choices] == ["squad-lora", ""]
 
 
 def test_the_threshold_says_where_it_bites_for_the_picked_method(ask: Ask) -> None:
-    bare, head = lists(bench_of(), ask, "demo", ""), lists(bench_of(), ask, "demo", "squad-lora")
+    bare, head = lists(bench_of(), ask, DEMO, ""), lists(bench_of(), ask, DEMO, "squad-lora")
     assert "between −30 and −10" in bare[ask.threshold].info and "−30" not in head[ask.threshold].info
 
 
 def test_the_demo_model_is_said_to_be_small(ask: Ask) -> None:
-    assert "shows the mechanism only" in lists(bench_of(), ask, "demo", "")[ask.facts]
-    other = lists(bench_of(), ask, "EleutherAI/gpt-j-6b", "")
-    assert "shows the mechanism only" not in other[ask.facts] and other[ask.model].value == "EleutherAI/gpt-j-6b"
+    assert "shows the mechanism only" in lists(bench_of(), ask, DEMO, "")[ask.facts]
+    other = lists(bench_of(), ask, ModelSpec("EleutherAI/gpt-j-6b"), "")
+    assert "shows the mechanism only" not in other[ask.facts]
 
 
 def test_empty_rows_are_no_examples_and_half_filled_ones_are_told() -> None:

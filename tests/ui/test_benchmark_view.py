@@ -82,3 +82,26 @@ def test_a_table_without_figures_is_empty() -> None:
 def test_every_task_shows_what_it_asks_its_columns_and_a_row(name: str) -> None:
     shown = task_markup(all_tasks()[name])
     assert name in shown and all(column in shown for column in all_tasks()[name].columns)
+
+
+def test_a_tasks_rows_are_the_hubs_the_projects_or_ones_own() -> None:
+    shown = {name: task_markup(all_tasks()[name]) for name in ("piqa", "our_cloze", "own_cloze")}
+    assert "baber/piqa" in shown["piqa"] and "60 that come with the project" in shown["our_cloze"]
+    assert "a file of your own" in shown["own_cloze"]
+
+
+def test_a_batch_that_ended_on_several_models_opens_side_by_side(tmp_path: Path) -> None:
+    runs = [finished(tmp_path, asked(precision=precision)) for precision in ("float32", "int8")]
+    lines = [line("done", run=run, number=number) for number, run in enumerate(runs)]
+    shown = desk_markup(lines)
+    assert f'data-do="open" data-name="{runs[0].name},{runs[1].name}">Compare 2 runs of piqa</button>' in shown
+
+
+def test_a_batch_of_which_a_run_is_still_under_way_is_not_compared(tmp_path: Path) -> None:
+    runs = [finished(tmp_path, asked(precision=precision)) for precision in ("float32", "int8")]
+    lines = [line("done", run=run, number=number) for number, run in enumerate(runs)]
+    assert "Compare" not in desk_markup([*lines, line("running", number=3)])
+
+
+def test_one_run_has_nothing_to_be_compared_with(tmp_path: Path) -> None:
+    assert "Compare" not in desk_markup([line("done", run=finished(tmp_path, asked()))] * 2)

@@ -2,75 +2,34 @@
 
 import csv
 import json
-from collections.abc import Iterator
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 
+from tests.ui.class_tab import DEMO, SEVERAL, SMS, Tab
 from tests.ui.fake_classes import ClassifyingManager, class_card
 from workbench.errors import BadRequest
-from workbench.evals.data.tables import LOCAL, Table, read_table
-from workbench.evals.methods.head import MULTI_LABEL
 from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.settings import Settings
-from workbench.ui.bench import Bench, Page
+from workbench.ui.bench import Bench
 from workbench.ui.class_batch import Batch, typed_examples
 from workbench.ui.class_examples import EXAMPLES
 from workbench.ui.class_form import _lists as lists
-from workbench.ui.class_form import settings_column
-from workbench.ui.class_many import _classify as classify_many
-from workbench.ui.class_many import finished, many_texts
+from workbench.ui.class_many import end_notice, ended
 from workbench.ui.class_methods import Asked
-from workbench.ui.class_one import _classify as classify_one
-from workbench.ui.class_one import _why as why
-from workbench.ui.class_one import one_text, shown_row
-
-SMS = "label,sms\nham,can you bring milk home\nspam,claim your free prize\nham,win the prize\nspam,BOOM\n"
-SEVERAL = class_card("moods", problem=MULTI_LABEL, labels=("positive", "negative"), settings={"separator": "/"})
-
-
-class Tab:
-    """The parts of the tab on a scripted manager, and the page's updates as they were made."""
-
-    def __init__(self, manager: ClassifyingManager, host: str = "127.0.0.1"):
-        self.bench = Bench(Settings(host=host), manager)  # type: ignore[arg-type]
-        with gr.Blocks() as blocks:
-            self.page = Page(self.bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox())
-            self.one, self.many = one_text(EXAMPLES[0]), many_texts(EXAMPLES[0])
-            self.form = settings_column(self.bench)
-        parts = (*vars(self.one).values(), *vars(self.many).values(), *vars(self.form).values())
-        self.values = {part: getattr(part, "value", None) for part in parts}
-        self.values[self.form.shots] = [list(shot) for shot in EXAMPLES[0].shots]
-
-    def after(self, steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
-        """All updates taken together, which the tab remembers."""
-        for update in steps:
-            self.values |= update
-        return self.values
-
-    def upload(self, folder: Path, text: str, text_column: str = "sms", label_column: str = "label") -> Table:
-        """A table as if it had been uploaded."""
-        path = folder / "a.csv"
-        path.write_text(text, encoding="utf-8")
-        self.values[self.many.uploaded] = read_table(path, LOCAL)
-        self.values |= {self.many.text_column: text_column, self.many.label_column: label_column}
-        return self.values[self.many.uploaded]
-
-    def classify(self) -> Batch:
-        """Classifies many texts to their end."""
-        batch = self.after(classify_many(self.page, self.many, self.form, self.values))[self.many.batch]
-        assert isinstance(batch, Batch)
-        return batch
+from workbench.ui.class_one import shown_row
+from workbench.ui.sides import Chosen
 
 
 @pytest.fixture
 def tab(tmp_path: Path) -> Tab:
     """The tab on a manager that has a head for messages, and one that gives several labels."""
     tab = Tab(ClassifyingManager(cards=[class_card(), SEVERAL]))
-    tab.many.csv.GRADIO_CACHE = str(tmp_path / "cache")
+    for part in tab.many.sides:
+        part.csv.GRADIO_CACHE = str(tmp_path / "cache")
     return tab
 
 
@@ -81,32 +40,31 @@ def test_every_example_can_be_asked_for(tab: Tab, example: Any) -> None:
 
 
 def test_one_text_gets_its_bars_and_what_calibration_changed(tab: Tab) -> None:
-    values = tab.after(classify_one(tab.page, tab.one, tab.form, tab.values))
-    assert "positive" in values[tab.one.result] and "after calibration" in values[tab.one.result]
-    assert values[tab.one.shown].prediction.label == "positive" and values[tab.one.notice] == ""
+    values = tab.ask()
+    assert "positive" in values[tab.part.result] and "after calibration" in values[tab.part.result]
+    assert values[tab.part.shown].prediction.label == "positive" and values[tab.part.notice] == ""
 
 
 def test_a_trained_head_is_asked_without_labels(tab: Tab) -> None:
     tab.values |= {tab.form.method: "sms-probe", tab.form.labels: "", tab.one.text: "claim your free prize"}
-    assert tab.after(classify_one(tab.page, tab.one, tab.form, tab.values))[tab.one.shown].prediction.label == "spam"
+    assert tab.ask()[tab.part.shown].prediction.label == "spam"
 
 
 def test_an_empty_text_is_told_before_a_model_is_loaded(tab: Tab) -> None:
     tab.values[tab.one.text] = "  "
     with pytest.raises(BadRequest, match="The text is empty"):
-        tab.after(classify_one(tab.page, tab.one, tab.form, tab.values))
+        tab.ask()
     assert tab.bench.manager.loaded() == []
 
 
 def test_a_head_that_is_gone_is_told(tab: Tab) -> None:
     tab.values[tab.form.method] = "sold"
-    with pytest.raises(BadRequest, match="There is no head 'sold' for this model"):
-        tab.after(classify_one(tab.page, tab.one, tab.form, tab.values))
+    assert "There is no head &#x27;sold&#x27; for this model" in tab.ask()[tab.part.notice]
 
 
 def test_why_asks_about_the_text_without_each_piece(tab: Tab) -> None:
-    tab.after(classify_one(tab.page, tab.one, tab.form, tab.values))
-    lines = tab.after(why(tab.page, tab.one, tab.values))[tab.one.reasons].splitlines()
+    tab.ask()
+    lines = tab.why()[tab.one.reasons[0]].splitlines()
     deltas = {start: delta for start, _, delta in map(json.loads, lines[1:])}
     text = EXAMPLES[0].texts[0]
     assert len(lines) == 1 + len(text.split()) and max(deltas, key=deltas.__getitem__) == text.index("laughed") - 1
@@ -114,13 +72,13 @@ def test_why_asks_about_the_text_without_each_piece(tab: Tab) -> None:
 
 def test_why_needs_a_prediction(tab: Tab) -> None:
     with pytest.raises(BadRequest, match="Classify the text first"):
-        tab.after(why(tab.page, tab.one, tab.values))
+        tab.why()
 
 
 def test_why_of_a_single_piece_says_that_nothing_would_be_left(tab: Tab) -> None:
     tab.values[tab.one.text] = "wonderful"
-    tab.after(classify_one(tab.page, tab.one, tab.form, tab.values))
-    assert "nothing would be left" in tab.after(why(tab.page, tab.one, tab.values))[tab.one.notice]
+    tab.ask()
+    assert "nothing would be left" in tab.why()[tab.part.notice]
 
 
 def test_a_table_with_labels_gets_its_metrics_and_files(tab: Tab, tmp_path: Path) -> None:
@@ -129,45 +87,49 @@ def test_a_table_with_labels_gets_its_metrics_and_files(tab: Tab, tmp_path: Path
     batch = tab.classify()
     assert [one.label for one in batch.predictions] == ["ham", "spam", "spam", None]
     assert "BOOM" in (batch.predictions[3].error or "") and batch.rows[3][5] == batch.predictions[3].error
-    assert "66.7 %" in tab.values[tab.many.metrics] and "1 could not be classified" in tab.values[tab.many.notice]
-    with open(tab.values[tab.many.csv].value["path"], encoding="utf-8") as stream:
+    assert "66.7 %" in tab.values[tab.measured.metrics]
+    assert "1 could not be classified" in tab.values[tab.many.notices[0]]
+    with open(tab.values[tab.measured.csv].value["path"], encoding="utf-8") as stream:
         assert [row["id"] for row in csv.DictReader(stream)] == ["2", "3", "4", "5"]
-    assert tab.values[tab.many.sweep_class].choices[0][0] == "spam"
+    assert tab.values[tab.measured.sweep_class].choices[0][0] == "spam"
 
 
 def test_the_right_answers_of_a_text_with_several_labels_stand_in_one_cell(tab: Tab, tmp_path: Path) -> None:
     tab.upload(tmp_path, "sms,label\ngreat and stale,positive/negative\n")
     tab.values[tab.form.method] = "moods"
     assert tab.classify().predictions[0].gold_labels == ("positive", "negative")
-    assert "All labels right" in tab.values[tab.many.metrics]
+    assert "All labels right" in tab.values[tab.measured.metrics]
 
 
 def test_a_stopped_batch_keeps_what_it_has(tab: Tab) -> None:
     tab.bench.manager.model.seconds = 0.01  # type: ignore[attr-defined]
     tab.values[tab.many.texts] = "\n".join(f"great film {i}" for i in range(500))
-    steps = classify_many(tab.page, tab.many, tab.form, tab.values)
+    steps = tab.many_steps()
     for update in steps:
         tab.values |= update
-        batch = tab.values.get(tab.many.batch)
-        if batch is not None and batch.predictions:
+        batches = tab.values.get(tab.many.batches)
+        if batches is not None and batches.reached:
             break
     steps.close()  # type: ignore[attr-defined]
+    for thread in threading.enumerate():
+        if thread.name.startswith("side "):
+            thread.join()
+    batch = batches.sides[0]
     kept = len(batch.predictions)
-    update = finished(tab.many, batch)
-    assert 0 < kept < 500 and len(batch.rows) == kept and "Stopped" in update[tab.many.notice]
-    assert len(Path(update[tab.many.jsonl].value["path"]).read_text(encoding="utf-8").splitlines()) == kept
+    update = ended(tab.many, batches)
+    assert 0 < kept < 500 and len(batch.rows) == kept and "Stopped" in end_notice(batch)
+    assert len(Path(update[tab.measured.jsonl].value["path"]).read_text(encoding="utf-8").splitlines()) == kept
 
 
 def test_stop_ends_a_batch_after_the_text_that_it_is_at(tab: Tab) -> None:
     tab.bench.manager.model.seconds = 0.01  # type: ignore[attr-defined]
     tab.values[tab.many.texts] = "\n".join(f"great film {i}" for i in range(500))
-    for update in classify_many(tab.page, tab.many, tab.form, tab.values):
+    for update in tab.many_steps():
         tab.values |= update
-        batch = tab.values[tab.many.batch]
-        if batch.predictions:
-            batch.stop.set()
-    kept = len(batch.predictions)
-    assert 0 < kept < 500 and f"Stopped: {kept} of 500 texts are kept below" in tab.values[tab.many.notice]
+        if tab.values[tab.many.batches].reached:
+            tab.values[tab.many.batches].stop()
+    kept = tab.values[tab.many.batches].reached
+    assert 0 < kept < 500 and f"Stopped: {kept} of 500 texts are kept below" in tab.values[tab.many.notices[0]]
 
 
 def test_typed_texts_are_a_line_each_and_bounded() -> None:
@@ -180,31 +142,31 @@ def test_typed_texts_are_a_line_each_and_bounded() -> None:
 
 
 def test_a_row_is_shown_as_if_it_had_been_asked_alone(tab: Tab) -> None:
-    batch = tab.classify()
-    update = shown_row(tab.one, batch, "2")
+    batches = tab.classify_all()
+    update = shown_row(tab.one, batches, "2")
     assert update is not None and update[tab.one.text] == EXAMPLES[0].texts[1]
     tab.values |= update
-    assert len(tab.after(why(tab.page, tab.one, tab.values))[tab.one.reasons].splitlines()) > 1
-    assert [shown_row(tab.one, batch, number) for number in ("", "0", "99", "x")] == [None] * 4
+    assert len(tab.why()[tab.one.reasons[0]].splitlines()) > 1
+    assert [shown_row(tab.one, batches, number) for number in ("", "0", "99", "x")] == [None] * 4
 
 
 def test_the_heads_of_a_model_are_listed_and_a_lost_one_is_left(tab: Tab) -> None:
-    update = lists(tab.bench, tab.form, "demo", "sold")
+    update = lists(tab.bench, tab.form, DEMO, "sold")
     assert [value for _, value in update[tab.form.method].choices] == ["", "sms-probe", "moods"]
     assert update[tab.form.method].value == "" and update[tab.form.prompting].visible is True
-    update = lists(tab.bench, tab.form, "demo", "moods")
+    update = lists(tab.bench, tab.form, DEMO, "moods")
     assert update[tab.form.prompting].visible is False and update[tab.form.threshold].visible is True
 
 
 def test_a_checkpoint_that_is_a_classifier_offers_no_language_model() -> None:
     tab = Tab(ClassifyingManager(cards=[class_card("itself", key="own", folder=None)]))
-    update = lists(tab.bench, tab.form, "demo", "")
+    update = lists(tab.bench, tab.form, DEMO, "")
     assert [value for _, value in update[tab.form.method].choices] == ["itself"]
     assert update[tab.form.method].value == "itself"
 
 
 def test_the_table_says_what_was_not_read() -> None:
-    batch = Batch("demo", Asked(head="x"), [TextExample("1", "t")] * 2)
+    batch = Batch(Chosen(0, "A", "demo", DEMO), Asked(head="x"), [TextExample("1", "t")] * 2)
     read = ClassPrediction("1", "t", "a", {"a": 0.6, "b": 0.4}, unseen_tokens=1200)
     batch.add([read, replace(read, logits={"a": 1.0, "b": 0.6})])
     assert [row[-1] for row in batch.rows] == [

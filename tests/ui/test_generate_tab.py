@@ -1,4 +1,4 @@
-"""The Generate tab's requests: what the controls ask for, and what a branch keeps of it."""
+"""The Generate tab's requests: what is asked of which side, and what a branch keeps of it."""
 
 from typing import Any
 
@@ -6,32 +6,100 @@ import gradio as gr
 import pytest
 
 from tests.ui.fake import FakeManager
+from workbench.errors import BadRequest, NotEnoughMemory
 from workbench.settings import Settings
-from workbench.ui.bench import Bench
+from workbench.text.requests import Generate
+from workbench.ui.asking_sides import side_columns
+from workbench.ui.bench import Bench, Page
+from workbench.ui.blind_view import ballot_view
+from workbench.ui.generate_columns import column_view
+from workbench.ui.generate_settings import settings_view
+from workbench.ui.sides_bar import sides_bar
 from workbench.ui.tabs import generate
 from workbench.ui.tabs.generate import View, branched
 
 
+class Opened:
+    """A page just opened, with its values."""
+
+    def __init__(self) -> None:
+        bench = Bench(Settings(), FakeManager())  # type: ignore[arg-type]
+        with gr.Blocks() as blocks:
+            self.page = Page(bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox(), sides_bar(bench))
+            sides = self.page.sides
+            heads, columns = side_columns(sides, column_view)
+            ballot = ballot_view(sides, heads, [column.figures for column in columns])
+            self.view = View(
+                **generate._writing_column(), heads=heads, columns=columns, ballot=ballot,
+                settings=settings_view(sides), shown=gr.State(None),
+            )  # fmt: skip
+        parts = {self.view.prompt, self.view.shown, sides.blind} | self.view.settings.inputs() | sides.inputs()
+        self.values: dict[Any, Any] = {part: part.value for part in parts}
+
+    def use(self, *precisions: str) -> None:
+        """A side for each, all with the demo."""
+        sides = self.page.sides
+        self.values[sides.count] = len(precisions)
+        for side, precision in zip(sides.all, precisions, strict=False):
+            self.values |= {side.model: "demo", side.precision: precision}
+
+
 @pytest.fixture
-def view() -> View:
-    """The tab's components."""
-    bench = Bench(Settings(), FakeManager())  # type: ignore[arg-type]
-    with gr.Blocks():
-        return View(**generate._writing_column(), **generate._settings_column(bench), shown=gr.State(None))
+def opened() -> Opened:
+    """A page just opened."""
+    return Opened()
 
 
-def values_of(view: View, **changes: Any) -> dict[Any, Any]:
-    """The values of a page just opened, some of them changed."""
-    return {part: part.value for part in view.inputs()} | {getattr(view, name): new for name, new in changes.items()}
+def test_every_side_is_asked_the_same(opened: Opened) -> None:
+    opened.use("float32", "int8")
+    shown = opened.view.asked(opened.page, opened.values)
+    assert [column.side.spec.precision for column in shown.columns] == ["float32", "int8"]
+    assert shown.columns[0].request == shown.columns[1].request and not shown.blind
 
 
-def test_a_branch_of_a_text_with_an_empty_seed_box_keeps_its_seed(view: View) -> None:
-    request = view.request(values_of(view, new_seed=False, seed=None))
-    assert request.seed is not None
-    assert branched(request, [1, 2]).seed == request.seed
+def test_a_blind_run_stands_in_an_order_by_lot(opened: Opened) -> None:
+    opened.use("float32", "int8")
+    opened.values[opened.page.sides.blind] = True
+    orders = {opened.view.asked(opened.page, opened.values).columns[0].side.letter for _ in range(60)}
+    assert orders == {"A", "B"}
 
 
-def test_a_given_seed_is_taken_unless_a_new_one_is_asked_for(view: View) -> None:
-    assert view.request(values_of(view, new_seed=False, seed=0)).seed == 0
-    drawn = {view.request(values_of(view, new_seed=True, seed=5)).seed for _ in range(4)}
-    assert len(drawn) > 1
+def test_one_side_alone_is_never_blind(opened: Opened) -> None:
+    opened.use("")
+    opened.values[opened.page.sides.blind] = True
+    assert not opened.view.asked(opened.page, opened.values).blind
+
+
+def test_sides_that_do_not_fit_together_are_refused_before_anything_is_loaded(opened: Opened) -> None:
+    opened.use("", "")
+    opened.values[opened.page.sides.all[1].model] = "EleutherAI/gpt-j-6b"
+    with pytest.raises(NotEnoughMemory, match="They fit with B in nf4"):
+        opened.view.asked(opened.page, opened.values)
+    assert opened.page.bench.manager.loaded() == []
+
+
+def test_a_branch_asks_its_own_column_alone(opened: Opened) -> None:
+    opened.use("float32", "int8")
+    shown = opened.view.asked(opened.page, opened.values)
+    branch = opened.view.branch({opened.view.shown: shown}, 1, [4, 2])
+    assert branch.columns[0] == shown.columns[0]
+    assert branch.columns[1].request.forced == (4, 2)
+    assert branch.columns[1].request.seed == shown.columns[1].request.seed
+
+
+def test_a_branch_of_a_text_that_is_not_known_any_more_is_told(opened: Opened) -> None:
+    opened.use("")
+    shown = opened.view.asked(opened.page, opened.values)
+    for known, place in ((None, 0), (shown, 1)):
+        with pytest.raises(BadRequest, match="too long ago"):
+            opened.view.branch({opened.view.shown: known}, place, [1])
+
+
+def test_a_branch_has_room_to_go_on_and_no_beams() -> None:
+    request = branched(Generate("Once", max_new_tokens=4, num_beams=4), list(range(10)))
+    assert request.num_beams == 1 and request.max_new_tokens > 10
+
+
+@pytest.mark.parametrize("sent", [None, "12", {"a": 1}, [1.5, "2", None]])
+def test_ids_that_are_no_numbers_are_left_out(sent: Any) -> None:
+    assert branched(Generate("Once"), sent).forced == ()

@@ -14,6 +14,7 @@ from workbench.settings import Settings
 from workbench.training.head_request import TrainAnswer, TrainClassify
 from workbench.training.progress import FineTuneProgress
 from workbench.ui.bench import Bench, Page
+from workbench.ui.sides_bar import sides_bar
 from workbench.ui.tabs import train
 from workbench.ui.tabs.train import View, check_local
 from workbench.ui.train_data import fewest_values, question_facts, read_rows, table_facts
@@ -27,7 +28,7 @@ def page(tmp_path: Path) -> Page:
     """A page on this machine that writes heads to a temporary folder."""
     bench = Bench(Settings(heads_folder=tmp_path / "heads"), AnsweringManager())  # type: ignore[arg-type]
     with gr.Blocks() as blocks:
-        return Page(bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox())
+        return Page(bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox(), sides_bar(bench))
 
 
 @pytest.fixture

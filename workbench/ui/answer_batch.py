@@ -1,22 +1,18 @@
-"""A file of questions on the Answer tab: asked one after another, measured, and taken away."""
+"""A file of questions on the Answer tab: the components, and what each state of a run shows in them."""
 
 import math
-import time
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import takewhile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from workbench.errors import BadRequest
-from workbench.evals.asking import ask
 from workbench.evals.data.squad_files import Question, read_questions
-from workbench.evals.methods.spans import AnswerPrediction, SpanMethod, deciding_threshold
-from workbench.manager import ModelSpec
+from workbench.evals.methods.spans import deciding_threshold
 from workbench.text.requests import Spans
-from workbench.ui.answer_request import THRESHOLD, checked_settings
+from workbench.ui.answer_compare import SideAnswers, file_headers, file_rows, files_markup
+from workbench.ui.answer_request import THRESHOLD
 from workbench.ui.answer_scores import (
     HEADERS,
     ROWS_SHOWN,
@@ -27,24 +23,76 @@ from workbench.ui.answer_scores import (
     threshold_curve,
     write_answers,
 )
-from workbench.ui.answer_settings import Ask
-from workbench.ui.answer_view import AT_THRESHOLD, answer_text, answer_view
-from workbench.ui.background import followed
-from workbench.ui.bench import Bench, Page
-from workbench.ui.head_choice import picked_head
-from workbench.ui.parts import notice, progress_bar, seconds_text, told
-from workbench.ui.ready import made_ready
+from workbench.ui.answer_view import answer_text, answer_view
+from workbench.ui.asking_sides import side_columns, suffix_of
+from workbench.ui.bench import Bench
+from workbench.ui.parts import notice
+from workbench.ui.sides import Chosen, Side, Sides
 from workbench.ui.upload import read_upload
 
 Updates = dict[Any, Any]
 
-TABLE_SECONDS = 1.0
-"""Between two drawings of the growing table."""
 _HINT = (
     "<p class='keys'>SQuAD JSON, or CSV or JSONL with the columns question and context. With the right answers "
     "(answers or answer; an empty one means there is none) the answers are measured.</p>"
 )
+_WIDTHS: list[str | int] = ["52px", "270px", "170px", "170px", "72px", "104px"]
 _DOWNLOADS = ("Save SQuAD JSON", "Save CSV", "Save JSONL")
+
+
+@dataclass(frozen=True)
+class BatchSide:
+    """Where a side tells how far it is, and its answers to the file are measured."""
+
+    notice: gr.HTML
+    figures: gr.HTML
+    curve: gr.HTML
+    best: gr.Button
+
+
+@dataclass(frozen=True)
+class TakenSide:
+    """Where a side's answers are taken away, and one of them is shown in its passage."""
+
+    downloads: tuple[gr.DownloadButton, ...]
+    one: gr.HTML
+
+
+@dataclass(frozen=True)
+class SideRun:
+    """A side and its answers so far."""
+
+    side: Chosen
+    answered: Answered
+
+
+@dataclass(frozen=True)
+class FileRun:
+    """A file's questions, asked of every side in use."""
+
+    sides: tuple[SideRun, ...]
+
+    def stop(self) -> None:
+        """Ends every side's run after the question that it is at."""
+        for one in self.sides:
+            one.answered.stop.set()
+
+    def forget(self) -> None:
+        """Deletes the files."""
+        for one in self.sides:
+            one.answered.forget()
+
+    @property
+    def reached(self) -> int:
+        """How many questions all sides together have answered."""
+        return sum(len(one.answered.predictions) for one in self.sides)
+
+    def answers(self, thresholds: Sequence[float]) -> list[SideAnswers]:
+        """What each side answered so far, decided by its threshold of these."""
+        return [
+            SideAnswers(one.side.letter, list(one.answered.predictions), threshold)
+            for one, threshold in zip(self.sides, thresholds, strict=True)
+        ]
 
 
 @dataclass(frozen=True)
@@ -54,28 +102,36 @@ class BatchView:
     file: gr.File
     run: gr.Button
     stop: gr.Button
-    notice: gr.HTML
-    figures: gr.HTML
-    curve: gr.HTML
-    best: gr.Button
+    file_notice: gr.HTML
+    heads: tuple[gr.HTML, ...]
+    sides: tuple[BatchSide, ...]
+    compared: gr.HTML
+    """How the sides' answers stand to each other; empty with one side."""
     table: gr.Dataframe
-    one: gr.HTML
-    downloads: tuple[gr.DownloadButton, ...]
+    taken_heads: tuple[gr.HTML, ...]
+    taken: tuple[TakenSide, ...]
     uploaded: gr.State
     """The file's questions, read when it was uploaded; None without a file."""
-    answered: gr.State
+    asked: gr.State
+    """The run that is shown."""
 
     def buttons(self, running: bool) -> Updates:
         """Answer all and Stop: exactly one of them can be pressed."""
         return {self.run: gr.Button(interactive=not running), self.stop: gr.Button(interactive=running)}
 
-    def outputs(self) -> list[Any]:
-        """Everything that a run fills."""
-        shown = [self.notice, self.figures, self.curve, self.best, self.table, self.one]
-        return [*shown, *self.downloads, self.answered, self.run, self.stop]
+    def live(self) -> list[Any]:
+        """What a run fills while it goes on; few parts, since the page redraws each of them with every update."""
+        of_sides = [part for side in self.sides for part in (side.notice, side.figures)]
+        return [self.file_notice, *self.heads, *self.taken_heads, *of_sides, self.table, self.asked]
+
+    def results(self) -> list[Any]:
+        """What shows an ended run, and the buttons."""
+        measured = [part for side in self.sides for part in (side.figures, side.curve, side.best)]
+        taken = [part for side in self.taken for part in (*side.downloads, side.one)]
+        return [*measured, self.compared, self.table, *taken, self.run, self.stop]
 
 
-def batch_view() -> BatchView:
+def batch_view(sides: Sides) -> BatchView:
     """Draws the file of questions, to be called where it should stand."""
     file = gr.File(
         label="Questions", file_types=[".json", ".jsonl", ".csv", ".tsv"], height=116,
@@ -85,68 +141,48 @@ def batch_view() -> BatchView:
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Answer all", variant="primary", elem_id="answer-all", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="answer-all-stop", elem_classes="key-stop", scale=1)
-    message, figures, curve = (_box(name) for name in ("batch-notice", "batch-figures", "batch-curve"))
-    best = gr.Button("Use the best threshold", visible=False, size="sm", elem_id="best-threshold")
+    file_notice = _box("batch-file-notice")
+    heads, parts = side_columns(sides, _measured)
+    compared = _box("batch-compared")
     table = gr.Dataframe(
         headers=HEADERS, datatype="str", interactive=False, wrap=True, max_height=420,
-        column_widths=["52px", "270px", "170px", "170px", "72px", "104px"], label="Answers", show_label=False,
+        column_widths=_WIDTHS, label="Answers", show_label=False,
         buttons=[], elem_id="answer-table",
     )  # fmt: skip
-    with gr.Row():
-        downloads = tuple(gr.DownloadButton(label, visible=False, size="sm", min_width=120) for label in _DOWNLOADS)
-    with gr.Column(elem_id="answer-one-box"):
-        one = answer_view("answer-one")
+    taken_heads, taken = side_columns(sides, _taken)
     uploaded = gr.State(None, time_to_live=3600)
-    answered = gr.State(None, time_to_live=3600, delete_callback=_forgotten)
-    return BatchView(file, run, stop, message, figures, curve, best, table, one, downloads, uploaded, answered)
+    asked = gr.State(None, time_to_live=3600, delete_callback=forgotten)
+    return BatchView(file, run, stop, file_notice, heads, parts, compared, table, taken_heads, taken, uploaded, asked)
 
 
 def _box(name: str) -> gr.HTML:
     return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=name, elem_classes="page-notice")
 
 
-def _forgotten(answered: Answered | None) -> None:
-    if answered is not None:
-        answered.forget()
+def _measured(side: Side) -> BatchSide:
+    end = suffix_of(side)
+    message, figures, curve = (_box(f"{name}{end}") for name in ("batch-notice", "batch-figures", "batch-curve"))
+    best = gr.Button("Use the best threshold", visible=False, size="sm", elem_id=f"best-threshold{end}")
+    return BatchSide(message, figures, curve, best)
 
 
-def connect(page: Page, view: BatchView, settings: Ask) -> None:
-    """The events: a run and its Stop, the threshold, and a look at one row."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    decided = [view.answered, settings.threshold]
-
-    def run(values: Updates) -> Iterator[Updates]:
-        yield from told(_run(page, view, settings, values), view.notice)
-        yield view.buttons(False)
-
-    # Not a cancelled event: Gradio sends the last progress of one once more, over what Stop says.
-    def stop(answered: Answered | None) -> Updates:
-        if answered is not None:
-            answered.stop.set()
-        return {view.stop: gr.Button(interactive=False)}
-
-    def upload(path: str | None) -> Iterator[Updates]:
-        yield {view.notice: "", view.uploaded: None}
-        yield from told(_read(page.bench, view, path), view.notice, "The file can't be used")
-
-    view.file.upload(upload, view.file, [view.notice, view.uploaded], **quiet)
-    view.file.clear(lambda: ("", None), None, [view.notice, view.uploaded], **quiet)
-    inputs = {view.uploaded, view.answered} | settings.inputs()
-    view.run.click(run, inputs, [*view.outputs(), page.status], concurrency_limit=None, **quiet)
-    view.stop.click(stop, view.answered, [view.stop], concurrency_limit=None, **quiet)
-    settings.threshold.change(
-        lambda answered, threshold: redecided(view, answered, threshold), decided, view.outputs(),
-        trigger_mode="always_last", **quiet,
-    )  # fmt: skip
-    settings.threshold.change(None, [settings.threshold, view.one], view.one, js=AT_THRESHOLD, **quiet)
-    view.best.click(_best, decided, settings.threshold, **quiet)
-    view.table.select(_looked_at, decided, view.one, **quiet)
+def _taken(side: Side) -> TakenSide:
+    with gr.Row():
+        downloads = tuple(gr.DownloadButton(label, visible=False, size="sm", min_width=120) for label in _DOWNLOADS)
+    with gr.Column(elem_classes="answer-one-box"):
+        return TakenSide(downloads, answer_view(f"answer-one{suffix_of(side)}"))
 
 
-def _read(bench: Bench, view: BatchView, path: str | None) -> Iterator[Updates]:
+def forgotten(run: FileRun | None) -> None:
+    """The files of a run that nobody sees any more are deleted."""
+    if run is not None:
+        run.forget()
+
+
+def with_file(bench: Bench, view: BatchView, path: str | None) -> Iterator[Updates]:
     """Reads the file as soon as it is here, and tells what it holds."""
     questions = read_upload(bench, path, read_questions)
-    yield {view.uploaded: questions, view.notice: notice("good", "The file is read", file_words(questions))}
+    yield {view.uploaded: questions, view.file_notice: notice("good", "The file is read", file_words(questions))}
 
 
 def file_words(questions: Sequence[Question]) -> str:
@@ -166,96 +202,89 @@ def stopped_words(answered: Answered) -> str:
     return f"Stopped: {len(answered.predictions):,} of {len(answered.questions):,} questions are kept below."
 
 
-def _run(page: Page, view: BatchView, settings: Ask, values: Updates) -> Iterator[Updates]:
-    """Asks every question of the file; the table grows meanwhile."""
-    threshold, named = values[settings.threshold], checked_settings(settings.settings(values))
-    spec = page.bench.spec_named(values[settings.model])
-    name = values[settings.method] or None
-    picked_head(page.bench, spec, "answer", name)
-    if not values[view.uploaded]:
-        raise BadRequest("There are no questions. Upload a file of them first.")
-    _forgotten(values[view.answered])
-    answered = Answered(values[view.uploaded])
-    empty: Updates = {part: gr.DownloadButton(visible=False) for part in view.downloads}
-    empty |= {view.notice: "", view.figures: "", view.curve: "", view.one: "", view.best: gr.Button(visible=False)}
-    yield empty | view.buttons(True) | {view.answered: answered}
-    yield from takewhile(lambda _: not answered.stop.is_set(), made_ready(page, view.notice, spec))
-    yield from _asked(page.bench, view, answered, spec, SpanMethod(threshold=threshold, **named), name)
-    message = notice("plain", stopped_words(answered)) if answered.stop.is_set() else ""
-    yield settled(view, answered, threshold) | {view.notice: message}
+def emptied(view: BatchView) -> Updates:
+    """Nothing of an earlier run; its table stays until the new one has a row."""
+    empty: Updates = {view.compared: ""}
+    for side in view.sides:
+        empty |= dict.fromkeys((side.figures, side.curve), "") | {side.best: gr.Button(visible=False)}
+    for taken in view.taken:
+        empty |= {part: gr.DownloadButton(visible=False) for part in taken.downloads} | {taken.one: ""}
+    return empty
 
 
-def _asked(
-    bench: Bench, view: BatchView, answered: Answered, spec: ModelSpec, method: SpanMethod, head: str | None
-) -> Iterator[Updates]:
-    """The predictions as they come, with a bar that says how long the rest will take."""
+def table_update(view: BatchView, run: FileRun, thresholds: Sequence[float]) -> Updates:
+    """The table, of one side in full, of several an answer each.
 
-    def work() -> Generator[AnswerPrediction, None, None]:
-        with bench.manager.lease(spec) as model:
-            key = None if head is None else bench.manager.use_head(spec, head, "answer").key
-            yield from ask(model, replace(method, head=key), answered.questions)
-
-    began, drawn_at, total = time.monotonic(), -TABLE_SECONDS, len(answered.questions)
-    for news in followed(work, answered.stop):
-        answered.predictions += news
-        done, seconds = len(answered.predictions), time.monotonic() - began
-        left = f", about {seconds_text(seconds / done * (total - done))} left" if done else ""
-        if answered.stop.is_set():
-            left = ", stopping after the one that is asked"
-        update: Updates = {view.notice: progress_bar(f"{done:,} of {total:,} questions{left}", done / total)}
-        if news and time.monotonic() - drawn_at >= TABLE_SECONDS:
-            drawn_at = time.monotonic()
-            update |= _table(view, answered, method.threshold) | {view.answered: answered}
-        yield update
-
-
-def _table(view: BatchView, answered: Answered, threshold: float) -> Updates:
-    """The table and the figures at a threshold."""
-    rows = answer_rows(answered.predictions, threshold)
+    Args:
+        thresholds: of each side of the run.
+    """
+    if len(run.sides) == 1:
+        names, widths, rows = HEADERS, _WIDTHS, answer_rows(run.sides[0].answered.predictions, thresholds[0])
+    else:
+        sides = run.answers(thresholds)
+        names, rows = file_headers([side.letter for side in sides]), file_rows(sides)
+        widths = ["52px", "230px", *["150px"] * len(sides), "72px", "150px", "110px"]
     label = "Answers" if len(rows) < ROWS_SHOWN else f"The first {ROWS_SHOWN} answers; the downloads hold all"
+    return {view.table: gr.Dataframe({"headers": names, "data": rows}, label=label, column_widths=widths)}
+
+
+def figures_update(view: BatchView, one: SideRun, threshold: float) -> Updates:
+    """A side's figures so far."""
+    answered = one.answered
     return {
-        view.table: gr.Dataframe(value={"headers": HEADERS, "data": rows}, label=label),
-        view.figures: figures_markup(answered.predictions, threshold, len(answered.questions)),
+        view.sides[one.side.index].figures: figures_markup(answered.predictions, threshold, len(answered.questions))
     }
 
 
-def settled(view: BatchView, answered: Answered | None, threshold: float) -> Updates:
-    """What stands there when no more answers come: the whole, its curve and the files."""
-    if answered is None or not answered.predictions:
-        return view.buttons(False)
-    return view.buttons(False) | redecided(view, answered, threshold)
+def settled(view: BatchView, run: FileRun, thresholds: Sequence[float], own: Sequence[bool]) -> Updates:
+    """The answers as these thresholds decide: figures, curves, comparison and files; no model is asked.
+
+    Args:
+        own: whether each side has a threshold of its own, which a button can put where it is best.
+    """
+    updates: Updates = {}
+    for one, threshold, is_own in zip(run.sides, thresholds, own, strict=True):
+        answered, side, taken = one.answered, view.sides[one.side.index], view.taken[one.side.index]
+        if not answered.predictions:
+            continue
+        files = write_answers(answered, threshold, Path(view.file.GRADIO_CACHE))
+        updates |= figures_update(view, one, threshold) | {
+            part: gr.DownloadButton(value=file, visible=True) for part, file in zip(taken.downloads, files, strict=True)
+        }
+        best = best_threshold(answered.predictions)
+        updates |= {
+            side.curve: threshold_curve(answered.predictions, threshold),
+            side.best: gr.Button(visible=is_own and best is not None),
+        }
+    if not updates:
+        return {}
+    compared = files_markup(run.answers(thresholds)) if len(run.sides) > 1 else ""
+    return updates | table_update(view, run, thresholds) | {view.compared: compared}
 
 
-def redecided(view: BatchView, answered: Answered | None, threshold: float) -> Updates:
-    """The same answers at another threshold; the model is not asked."""
-    if answered is None or not answered.predictions:
-        return {view.figures: gr.skip()}
-    files = write_answers(answered, threshold, Path(view.file.GRADIO_CACHE))
-    downloads = {
-        part: gr.DownloadButton(value=file, visible=True) for part, file in zip(view.downloads, files, strict=True)
-    }
-    return _table(view, answered, threshold) | downloads | {
-        view.curve: threshold_curve(answered.predictions, threshold),
-        view.best: gr.Button(visible=best_threshold(answered.predictions) is not None),
-        view.answered: answered,
-    }  # fmt: skip
-
-
-def _best(answered: Answered | None, threshold: float) -> float:
-    best = None if answered is None else best_threshold(answered.predictions)
+def best_of(run: FileRun | None, index: int, threshold: float) -> float:
+    """The best threshold of a side, on the slider's scale; the threshold as it is where there is none."""
+    found = [one.answered for one in run.sides if one.side.index == index] if run else []
+    best = best_threshold(found[0].predictions) if found else None
     if best is None:
         return threshold
     # Rounded up: a question exactly at the best threshold is still answered.
     return min(max(math.ceil(best * 1e4) / 1e4, THRESHOLD.low), THRESHOLD.high)
 
 
-def _looked_at(event: gr.SelectData, answered: Answered | None, threshold: float) -> str:
-    """The answer of a row in its passage."""
-    # The number in the row, not the row's place: the visitor may have sorted the table.
-    number = int(event.row_value[0]) - 1
-    if answered is None or not 0 <= number < len(answered.predictions):
-        return ""
-    question, prediction = answered.questions[number], answered.predictions[number]
-    decided = deciding_threshold(answered.predictions, threshold)
-    spans = Spans(prediction.n_best, prediction.null_score or 0.0, prediction.windows)
-    return answer_text(question.question, question.context, decided, spans)
+def looked_at(view: BatchView, run: FileRun | None, row: str, thresholds: Sequence[float]) -> Updates:
+    """A row's answers in their passage.
+
+    Args:
+        row: its number as the table has it: the visitor may have sorted the table.
+    """
+    number = int(row) - 1 if row.isdecimal() else -1
+    updates: Updates = {taken.one: "" for taken in view.taken}
+    for one, threshold in zip(run.sides if run else (), thresholds, strict=False):
+        if not 0 <= number < len(one.answered.predictions):
+            continue
+        question, prediction = one.answered.questions[number], one.answered.predictions[number]
+        decided = deciding_threshold(one.answered.predictions, threshold)
+        spans = Spans(prediction.n_best, prediction.null_score or 0.0, prediction.windows)
+        updates[view.taken[one.side.index].one] = answer_text(question.question, question.context, decided, spans)
+    return updates

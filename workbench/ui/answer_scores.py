@@ -55,12 +55,12 @@ def _row(prediction: AnswerPrediction) -> list[str]:
     known = prediction.is_impossible is not None
     right = "no answer" if prediction.is_impossible else " / ".join(dict.fromkeys(prediction.gold))
     answer = prediction.text or ("not asked: " + prediction.error if prediction.error else "no answer")
-    score = f"{_scores(prediction)[1] / 100:.2f}" if known else ""
+    score = f"{scores_of(prediction)[1] / 100:.2f}" if known else ""
     difference = f"{prediction.null_difference:.2f}" if math.isfinite(prediction.null_difference) else ""
     return [text[:CELL_CHARACTERS] for text in (prediction.question, answer, right, score, difference)]
 
 
-def _scores(prediction: AnswerPrediction) -> tuple[float, float]:
+def scores_of(prediction: AnswerPrediction) -> tuple[float, float]:
     """Exact match and F1 of a prediction's text alone, in percent, by the rules of SQuAD 2.0; 0 for an error."""
     if prediction.error is not None:
         return 0.0, 0.0
@@ -116,7 +116,7 @@ def _decisions(predictions: Sequence[AnswerPrediction]) -> list[tuple[float, flo
     if not any(prediction.is_impossible for prediction in known):
         return []
     return [
-        (one.null_difference, *_scores(one.at(math.inf)), 100.0 * bool(one.is_impossible and one.error is None))
+        (one.null_difference, *scores_of(one.at(math.inf)), 100.0 * bool(one.is_impossible and one.error is None))
         for one in known
     ]
 

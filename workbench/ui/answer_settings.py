@@ -1,6 +1,6 @@
-"""The settings of the Answer tab, shared by a single question and a file of questions."""
+"""The settings of the Answer tab, for each side; a single question and a file of questions share them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from workbench.manager import ModelSpec
 from workbench.text.reading import SMALLEST_SETTINGS, trained_windows
 from workbench.text.requests import SPAN_TEMPLATE, ExtractSpan
 from workbench.ui.answer_request import ANSWERS, THRESHOLD, THRESHOLD_BY_LIKELIHOOD, WINDOWS, worked_examples
-from workbench.ui.bench import Bench, Page, spec_name
+from workbench.ui.asking_sides import SideSettings, chosen_spec, connect_settings, side_settings
+from workbench.ui.bench import Bench, Page
 from workbench.ui.head_choice import LANGUAGE_MODEL, card_markup, fitting_heads, method_choices
+from workbench.ui.sides import Side, Sides
 
 Updates = dict[Any, Any]
 
@@ -26,9 +28,8 @@ _SMALL = "A model as small as the demo shows the mechanism only: a trained head 
 
 @dataclass(frozen=True)
 class Ask:
-    """The settings that a single question and a file of questions share."""
+    """A side's settings, which a single question and a file of questions share."""
 
-    model: gr.Dropdown
     method: gr.Dropdown
     facts: gr.HTML
     threshold: gr.Slider
@@ -39,8 +40,24 @@ class Ask:
 
     def inputs(self) -> set[Any]:
         """Everything that a question's settings are made of."""
-        others = (self.model, self.method, self.threshold, self.template, self.unanswerable, self.shots)
-        return {*others, *self.knobs.values()}
+        return {self.method, self.threshold, *self.knobs.values(), *self.prompt()}
+
+    def prompt(self) -> tuple[Any, ...]:
+        """What the language model alone is asked with."""
+        return (self.template, self.unanswerable, self.shots)
+
+    def picked(self) -> list[Any]:
+        """What changes with the method."""
+        return [self.method, self.facts, self.threshold, *(self.knobs[name] for name in SMALLEST_SETTINGS)]
+
+    def named(self) -> dict[str, Any]:
+        """The controls by their names in a link."""
+        prompt = dict(zip(("template", "unanswerable", "shots"), self.prompt(), strict=True))
+        return {"method": self.method, "threshold": self.threshold, **self.knobs, **prompt}
+
+    def parts(self) -> list[Any]:
+        """Everything that may change when a method is picked or another side's settings are copied."""
+        return [self.method, self.facts, self.threshold, *self.knobs.values(), *self.prompt()]
 
     def read_as(self, card: HeadCard | None) -> Updates:
         """The sliders as the head was trained to read a passage, or as they were at first."""
@@ -60,12 +77,20 @@ class Ask:
         return named | prompt | {"shots": worked_examples(values[self.shots] or ())}
 
 
-def settings_column(bench: Bench) -> Ask:
-    """Draws the settings, to be called where they should stand."""
-    names = list(bench.specs())
-    model = gr.Dropdown(names, value=names[0], label="Model", elem_id="answer-model", info="More on the Models tab.")
-    method = gr.Dropdown(method_choices({}), value=LANGUAGE_MODEL, label="Method", elem_id="answer-method")
-    facts = gr.HTML(_method_facts(None, bench.first_spec()), js_on_load=None, apply_default_css=False)
+def settings_column(sides: Sides, first: ModelSpec) -> SideSettings[Ask]:
+    """Draws every side's settings, to be called where they should stand.
+
+    Args:
+        first: the model that the page serves first.
+    """
+    return side_settings(sides, lambda suffix: _ask(suffix, first))
+
+
+def _ask(suffix: str, first: ModelSpec) -> Ask:
+    method = gr.Dropdown(method_choices({}), value=LANGUAGE_MODEL, label="Method", elem_id=f"answer-method{suffix}")
+    facts = gr.HTML(
+        _method_facts(None, first), js_on_load=None, apply_default_css=False, elem_id=f"answer-facts{suffix}"
+    )
     threshold = replace(THRESHOLD, info=THRESHOLD_BY_LIKELIHOOD).slider()
     knobs = {knob.name: knob.slider() for knob in ANSWERS}
     with gr.Accordion("Long passages", open=False):
@@ -76,53 +101,81 @@ def settings_column(bench: Bench) -> Ask:
         shots = gr.Dataframe(
             headers=["Passage", "Question", "Answer"], value=[["", "", ""]], type="array", datatype="str",
             column_count=3, wrap=True, interactive=True,
-            label="Examples", show_label=False, elem_id="answer-shots", buttons=[],
+            label="Examples", show_label=False, elem_id=f"answer-shots{suffix}", buttons=[],
         )  # fmt: skip
         template = gr.Textbox(
             SPAN_TEMPLATE, label="Prompt", lines=3, info="{context} and {question} are put in; the answer follows."
         )
         unanswerable = gr.Textbox(ExtractSpan.unanswerable, label="Words for no answer", max_lines=1)
-    return Ask(model, method, facts, threshold, knobs, template, unanswerable, shots)
+    return Ask(method, facts, threshold, knobs, template, unanswerable, shots)
 
 
-def connect_lists(page: Page, container: gr.Tab, ask: Ask) -> None:
-    """Keeps the lists of models and heads as they are now; a picked head has its facts and its own way of reading."""
+def connect_lists(page: Page, container: gr.Tab, settings: SideSettings[Ask]) -> None:
+    """Keeps each side's list of methods as its model has them; a picked head has its facts and its way of reading."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    bench, sides = page.bench, page.sides.all
 
-    def lists(model: str, method: str) -> Updates:
-        return _lists(page.bench, ask, model, method)
+    def arrival(values: Updates) -> Updates:
+        return of_all(values, lambda spec, method: method or _first_head(bench, spec), another_model=True)
 
-    def arrival(model: str, method: str) -> Updates:
-        return _lists(page.bench, ask, model, method or _first_head(page.bench, model), another_model=True)
+    def lists(values: Updates) -> Updates:
+        return of_all(values, lambda _, method: method, another_model=False)
 
-    def other_model(model: str, method: str) -> Updates:
-        return _lists(page.bench, ask, model, method, another_model=True)
+    def of_all(values: Updates, picked: Callable[[ModelSpec, str], str], another_model: bool) -> Updates:
+        updates: Updates = {}
+        for side, ask in zip(sides, settings.each, strict=True):
+            spec = chosen_spec(bench, side, values)
+            updates |= _lists(bench, ask, spec, picked(spec, values[ask.method]), another_model)
+        return updates
 
-    def head(model: str, method: str) -> Updates:
-        spec = page.bench.spec_named(model)
-        card = fitting_heads(page.bench, spec, "answer").get(method)
+    every = page.sides.inputs() | {ask.method for ask in settings.each}
+    outputs = [part for ask in settings.each for part in ask.picked()]
+    page.address.waits_for(page.blocks.load(arrival, every, outputs, **quiet))
+    page.address.afterwards(lists, every, outputs)
+    container.select(lists, every, outputs, **quiet)
+    for side, ask in zip(sides, settings.each, strict=True):
+        _connect_method(page, side, ask, quiet)
+
+    def copied(index: int, values: Updates) -> Updates:
+        first, own = settings.each[0], settings.each[index]
+        prompt = {to: values[part] for part, to in zip(first.prompt(), own.prompt(), strict=True)}
+        knobs = {own.knobs[knob.name]: knob.moved(values[first.knobs[knob.name]]) for knob in (*ANSWERS, *WINDOWS)}
+        spec = chosen_spec(bench, sides[index], values)
+        listed = _lists(bench, own, spec, values[first.method], threshold=values[first.threshold])
+        return listed | prompt | knobs
+
+    connect_settings(page.sides, settings, copied)
+
+
+def _connect_method(page: Page, side: Side, ask: Ask, quiet: dict[str, Any]) -> None:
+    """A side's methods are those of its model."""
+
+    def other_model(values: Updates) -> Updates:
+        spec = chosen_spec(page.bench, side, values)
+        return _lists(page.bench, ask, spec, values[ask.method], another_model=True)
+
+    def head(values: Updates) -> Updates:
+        spec = chosen_spec(page.bench, side, values)
+        card = fitting_heads(page.bench, spec, "answer").get(values[ask.method])
         return _told(ask, card, spec) | ask.read_as(card)
 
-    picked, read = [ask.model, ask.method], [ask.facts, ask.threshold, *(ask.knobs[name] for name in SMALLEST_SETTINGS)]
-    page.blocks.load(arrival, picked, [*picked, *read], **quiet)
-    container.select(lists, picked, [*picked, *read], **quiet)
-    ask.model.input(other_model, picked, [*picked, *read], **quiet)
-    ask.method.input(head, picked, read, **quiet)
+    inputs = page.sides.inputs() | {ask.method}
+    side.model.change(other_model, inputs, ask.picked(), **quiet)
+    ask.method.input(head, inputs, ask.picked(), **quiet)
 
 
-def _lists(bench: Bench, ask: Ask, model: str, method: str, another_model: bool = False) -> Updates:
-    """The lists of models and methods as they are now, keeping what was picked while it is still there.
+def _lists(
+    bench: Bench, ask: Ask, spec: ModelSpec, method: str, another_model: bool = False, threshold: float | None = None
+) -> Updates:
+    """The list of methods as the model has them now, keeping what was picked while it is still there.
 
     The sliders stay where somebody moved them, unless another head, or none, answers from now on.
     """
-    specs = bench.specs()
-    model = model if model in specs else spec_name(bench.first_spec())
-    cards = fitting_heads(bench, specs[model], "answer")
+    cards = fitting_heads(bench, spec, "answer")
     card = cards.get(method)
     found: Updates = {
-        ask.model: gr.Dropdown(list(specs), value=model),
         ask.method: gr.Dropdown(_methods(cards), value=method if card else LANGUAGE_MODEL),
-        **_told(ask, card, specs[model]),
+        **_told(ask, card, spec, threshold),
     }
     other_head = method and (card is None or another_model)
     return found | ask.read_as(card) if other_head else found
@@ -134,16 +187,16 @@ def _methods(cards: Mapping[str, HeadCard]) -> list[tuple[str, str]]:
     return [*heads, bare]
 
 
-def _first_head(bench: Bench, model: str) -> str:
+def _first_head(bench: Bench, spec: ModelSpec) -> str:
     """What answers for a visitor who has picked nothing yet: a trained head where one fits the model."""
-    spec = bench.specs().get(model, bench.first_spec())
     return next(iter(fitting_heads(bench, spec, "answer")), LANGUAGE_MODEL)
 
 
-def _told(ask: Ask, card: HeadCard | None, spec: ModelSpec) -> Updates:
-    """What is said about a method, and about the threshold on the scale of its scores."""
+def _told(ask: Ask, card: HeadCard | None, spec: ModelSpec, threshold: float | None = None) -> Updates:
+    """What is said about a method, and about the threshold on the scale of its scores, which None leaves in place."""
     info = THRESHOLD_BY_LIKELIHOOD if card is None else THRESHOLD.info
-    return {ask.facts: _method_facts(card, spec), ask.threshold: gr.Slider(info=info)}
+    slider = gr.Slider(info=info) if threshold is None else gr.Slider(info=info, value=threshold)
+    return {ask.facts: _method_facts(card, spec), ask.threshold: slider}
 
 
 def _method_facts(card: HeadCard | None, spec: ModelSpec) -> str:

@@ -54,6 +54,9 @@ AT_THRESHOLD = """
 """
 """What a slider runs in the browser: the shown value, decided by another threshold."""
 
+AT_ITS_THRESHOLD = f"(first, own, as_a, value) => ({AT_THRESHOLD.strip()})(as_a ? first : own, value)"
+"""The same for a side that may be asked as A: then A's threshold decides."""
+
 
 def answer_view(elem_id: str) -> gr.HTML:
     """The component; its value is what `answer_text` gives, or empty."""

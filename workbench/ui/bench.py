@@ -1,9 +1,8 @@
-"""What every tab works with: the settings and the model manager, and how a model is named on the page."""
+"""What every tab works with: the settings, the model manager, and what of the page stands outside the tabs."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 import gradio as gr
 
@@ -16,8 +15,14 @@ from workbench.evaluating import Evaluation, run_evaluation
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
 from workbench.speed import MemorySpeed
+from workbench.ui.address import Address
 from workbench.ui.bench_desk import BenchDesk
+from workbench.ui.sides import Sides
+from workbench.ui.spec_names import asked_spec, spec_name
 from workbench.ui.training_desk import TrainingDesk
+from workbench.ui.votes import VoteStore
+
+__all__ = ["Bench", "FirstLoad", "Page", "Tab", "asked_spec", "spec_name"]
 
 
 @dataclass
@@ -51,6 +56,11 @@ class Bench:
     def memory_speed(self) -> MemorySpeed:
         """How fast this machine reads memory."""
         return MemorySpeed(self.is_quiet)
+
+    @cached_property
+    def votes(self) -> VoteStore:
+        """What was said of texts whose models nobody knew."""
+        return VoteStore(self.settings.runs_folder)
 
     def is_quiet(self) -> bool:
         """Whether nobody uses a model, trains one, or waits for one to be loaded."""
@@ -107,6 +117,10 @@ class Page:
     tabs: gr.Tabs
     opened: gr.Textbox
     """The names, with commas, of runs that are to be opened on the Runs tab; not shown."""
+    sides: Sides
+    """The models that every tab asks, beside each other."""
+    address: Address = field(default_factory=Address)
+    """What the tabs keep in the page's address."""
 
 
 @dataclass(frozen=True)
@@ -115,34 +129,3 @@ class Tab:
 
     name: str
     build: Callable[[Page, gr.Tab], None]
-
-
-def spec_name(spec: ModelSpec) -> str:
-    """A model's name on the page: its checkpoint, then whatever was asked of it."""
-    revision = f" @ {spec.revision}" if spec.revision else ""
-    precision = f" · {spec.precision}" if spec.precision else ""
-    placement = f" · {spec.device_map}" if spec.device_map else ""
-    return f"{spec.checkpoint}{revision}{precision}{placement}"
-
-
-def asked_spec(checkpoint: Any, revision: Any = None, precision: Any = None, device: Any = None) -> ModelSpec:
-    """The model that a form or a caller asks for; an empty text stands for nothing asked.
-
-    Raises:
-        BadRequest: no checkpoint is named, or a value is no text.
-    """
-    name = _text("model", checkpoint)
-    if name is None:
-        raise BadRequest("No checkpoint is named. Pick one from the list, or type a folder or a Hub id.")
-    return ModelSpec(
-        checkpoint=name,
-        revision=_text("revision", revision),
-        precision=_text("precision", precision),
-        device_map=_text("device", device),
-    )
-
-
-def _text(name: str, value: Any) -> str | None:
-    if value is not None and not isinstance(value, str):
-        raise BadRequest(f"{name} is {value!r}; it must be a text.")
-    return (value or "").strip() or None

@@ -1,4 +1,4 @@
-"""The Benchmark tab's form: which tasks on which models over which rows, and the evaluations that it asks for."""
+"""The Benchmark tab's form: which tasks on the sides over which rows, and the evaluations that it asks for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -15,6 +15,7 @@ from workbench.loading.precision import precisions
 from workbench.manager import ModelSpec
 from workbench.ui.bench import Bench
 from workbench.ui.head_choice import Kind, fitting_heads, method_choices
+from workbench.ui.sides import Chosen, Sides
 
 METHODS = {
     "multiple_choice": "Multiple choice",
@@ -28,7 +29,8 @@ METHODS = {
 HEAD_KINDS: dict[str, Kind] = {"classification": "classify", "extraction": "answer"}
 """The tasks that a trained head can answer too."""
 HUB, FILE = "hub", "file"
-OWN_PRECISION = ""
+HEAD_NAMES = ("a.head", "b.head", "c.head")
+"""Of the sides' heads in a link."""
 MOST_EXAMPLES = {True: 1_000_000, False: 100}
 """Of a task: on this machine alone, and on a public page."""
 MOST_RUNS = {True: 500, False: 12}
@@ -47,17 +49,25 @@ class Form:
     """By method."""
     data: gr.Radio
     file: gr.File
-    models: gr.Dropdown
+    sides: Sides
+    """The models that are asked."""
     precisions: gr.CheckboxGroup
-    head: gr.Dropdown
+    """In which each side is asked too."""
+    heads: tuple[gr.Dropdown, ...]
+    """One for each side."""
     limit: gr.Number
     shots: gr.Number
     seed: gr.Number
 
     def inputs(self) -> set[Any]:
         """Everything an evaluation is made of."""
-        settings = {self.data, self.file, self.models, self.precisions, self.head, self.limit, self.shots, self.seed}
-        return {*self.tasks.values(), *settings}
+        return {*self.named().values(), self.file, *self.sides.inputs()}
+
+    def named(self) -> dict[str, Any]:
+        """The controls by their names in a link; no link holds a file."""
+        settings = {"rows": self.data, "precisions": self.precisions, "most": self.limit, "shots": self.shots}
+        heads = dict(zip(HEAD_NAMES, self.heads, strict=True))
+        return {**self.tasks, **settings, "seed": self.seed, **heads}
 
     def chosen(self, values: dict[Any, Any]) -> list[Task[Any]]:
         """The tasks that are ticked, in the page's order."""
@@ -65,18 +75,17 @@ class Form:
         ticked = {name for group in self.tasks.values() for name in values[group]}
         return [task for task in known.values() if task.name in ticked]
 
-    def specs(self, values: dict[Any, Any], bench: Bench) -> list[ModelSpec]:
-        """Each picked model in each picked precision, once.
+    def specs(self, values: dict[Any, Any], bench: Bench) -> list[tuple[Chosen, ModelSpec]]:
+        """Each side as it stands, then in each precision that is ticked; a side's index goes with its models.
 
         Raises:
-            BadRequest: none is picked, or one is not there any more.
+            BadRequest: a model is not there any more.
         """
-        named = [bench.spec_named(name) for name in values[self.models] or ()]
-        if not named:
-            raise BadRequest("No model is picked. Pick one or more from the list.")
-        held = values[self.precisions] or [OWN_PRECISION]
-        specs = [replace(spec, precision=name or spec.precision) for spec in named for name in held]
-        return list({repr(spec): spec for spec in specs}.values())
+        return [
+            (side, spec)
+            for side in self.sides.chosen(bench, values)
+            for spec in (side.spec, *(replace(side.spec, precision=name) for name in values[self.precisions] or ()))
+        ]
 
     def options(self, values: dict[Any, Any]) -> Options:
         """Limit, shots and seed."""
@@ -87,7 +96,7 @@ class Form:
     def evaluations(
         self, values: dict[Any, Any], bench: Bench, files: Mapping[str, Path] | None = None
     ) -> list[Evaluation]:
-        """A run for every task on every model, the models one after another so that each is loaded once.
+        """A run for every task on every model, each once, the models one after another so that each is loaded once.
 
         Args:
             files: by task, where the uploaded files are kept as long as runs may need them.
@@ -99,19 +108,18 @@ class Form:
         if not tasks:
             raise BadRequest("No task is ticked. Tick one or more in the list.")
         options, samples = self.options(values), values[self.data] == SAMPLES
-        asked = [
-            Evaluation(
-                task, spec, options, SAMPLES if samples else (files or {}).get(task.name), self.head_for(values, task)
-            )
-            for spec in specs
-            for task in tasks
-        ]
-        check_evaluations(asked, bench.settings.serves_locally)
-        return asked
+        asked: dict[str, Evaluation] = {}
+        for side, spec in specs:
+            for task in tasks:
+                data = SAMPLES if samples else (files or {}).get(task.name)
+                head = self.head_for(values, task, side.index)
+                asked.setdefault(repr((task.name, spec, head)), Evaluation(task, spec, options, data, head))
+        check_evaluations(list(asked.values()), bench.settings.serves_locally)
+        return list(asked.values())
 
-    def head_for(self, values: dict[Any, Any], task: Task[Any]) -> str | None:
-        """The picked head, for a task that it can answer; None: the language model answers."""
-        kind, _, name = (values[self.head] or "").partition(":")
+    def head_for(self, values: dict[Any, Any], task: Task[Any], side: int) -> str | None:
+        """The head that is picked for a side, for a task that it can answer; None: the language model answers."""
+        kind, _, name = (values[self.heads[side]] or "").partition(":")
         return name if name and HEAD_KINDS.get(task.method.name) == kind else None
 
 
@@ -121,12 +129,13 @@ def check_evaluations(asked: list[Evaluation], serves_locally: bool) -> None:
     if len(asked) > most:
         raise BadRequest(f"{len(asked):,} runs are too many at once; at most {most:,} are taken. Tick fewer tasks.")
     for one in asked:
-        if one.data is None and one.task.source is None:
+        comes_along = one.data == SAMPLES or (one.data is None and one.task.complete)
+        if one.data is None and one.task.source is None and not comes_along:
             raise BadRequest(
                 f"The task {one.task.name} has no data set of its own. Choose “My own file” and upload one, or try it "
                 "on its made-up samples."
             )
-        if one.data != SAMPLES and (one.options.limit or most_examples + 1) > most_examples and not serves_locally:
+        if not comes_along and (one.options.limit or most_examples + 1) > most_examples and not serves_locally:
             raise BadRequest(f"Others use this page too: set Examples to a number from 1 to {most_examples:,}.")
         if isinstance(one.data, Path) and not serves_locally:
             raise BadRequest(
@@ -167,7 +176,7 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
-def form_view(bench: Bench, groups: dict[str, gr.CheckboxGroup]) -> Form:
+def form_view(groups: dict[str, gr.CheckboxGroup], sides: Sides) -> Form:
     """Draws the form below the lists of tasks, to be called where it should stand."""
     data = gr.Radio(_DATA, value=HUB, label="Rows", info=_DATA_INFO, elem_id="bench-data")
     file = gr.File(
@@ -175,14 +184,9 @@ def form_view(bench: Bench, groups: dict[str, gr.CheckboxGroup]) -> Form:
         file_count="multiple", file_types=_ENDINGS, height=120,
         visible=False, elem_id="bench-file",
     )  # fmt: skip
-    names = list(bench.specs())
-    models = gr.Dropdown(
-        names, value=names[:1], multiselect=True, label="Models", elem_id="bench-models",
-        info="More on the Models tab.",
-    )  # fmt: skip
     held = gr.CheckboxGroup(
-        [("As named", OWN_PRECISION), *((name, name) for name in precisions())], value=[OWN_PRECISION],
-        label="Precisions", info="Each model is run in each of them.", elem_id="bench-precisions",
+        list(precisions()), value=[], label="Also in these precisions", elem_id="bench-precisions",
+        info="Each side above is run as it stands there, and in each of these too.",
     )  # fmt: skip
     with gr.Row():
         limit = gr.Number(
@@ -192,10 +196,22 @@ def form_view(bench: Bench, groups: dict[str, gr.CheckboxGroup]) -> Form:
         shots = gr.Number(0, label="Worked examples", precision=0, min_width=110, elem_id="bench-shots",
                           info="Shown before each.")  # fmt: skip
         seed = gr.Number(0, label="Seed", precision=0, min_width=110, info="Draws them.")
-    head = gr.Dropdown(
-        method_choices({}), value="", label="Classification and passages are answered by", elem_id="bench-head"
-    )
-    return Form(groups, data, file, models, held, head, limit, shots, seed)
+    return Form(groups, data, file, sides, held, _heads(sides), limit, shots, seed)
+
+
+def _heads(sides: Sides) -> tuple[gr.Dropdown, ...]:
+    """What answers on each side; B's and C's are there while the side is."""
+    found = []
+    for side in sides.all:
+        letter = side.letter.lower()
+        head = gr.Dropdown(
+            method_choices({}), value="", label=f"On side {side.letter}, classification and passages are answered by",
+            elem_id=f"bench-head-{letter}", visible=not side.index,
+        )  # fmt: skip
+        if side.index:
+            sides.follow(side.index, head)
+        found.append(head)
+    return tuple(found)
 
 
 def task_lists() -> dict[str, gr.CheckboxGroup]:
@@ -238,12 +254,10 @@ element.querySelector("input").addEventListener("input", (event) => {
 """
 
 
-def head_choices(bench: Bench, names: list[str]) -> list[tuple[str, str]]:
-    """Label and value of every way to answer: the language model, or a trained head of the first picked model."""
-    specs = bench.specs()
-    spec = specs.get(names[0]) if names else None
+def head_choices(bench: Bench, spec: ModelSpec) -> list[tuple[str, str]]:
+    """Label and value of every way to answer: the language model, or one of its trained heads."""
     choices = [("The language model itself", "")]
     for kind in HEAD_KINDS.values():
-        cards = {} if spec is None else fitting_heads(bench, spec, kind)
+        cards = fitting_heads(bench, spec, kind)
         choices += [(label, f"{kind}:{value}") for label, value in method_choices(cards) if value]
     return choices

@@ -12,6 +12,7 @@ from workbench.evaluating import SAMPLES, Evaluation
 from workbench.ui.bench import spec_name
 from workbench.ui.bench_desk import ENDED, Line
 from workbench.ui.benchmark_form import METHODS
+from workbench.ui.compare_view import MOST_COMPARED
 from workbench.ui.metric_words import meanings_markup
 from workbench.ui.parts import chip, progress_bar, seconds_text
 from workbench.ui.run_words import NO_VALUE, estimate_text, shots_text
@@ -26,8 +27,8 @@ _LONGEST_FIRST = (
     "fair part of its rows.</p>"
 )
 EMPTY_DESK = (
-    '<p class="empty">Nothing runs yet. Tick tasks, pick models, press <b>Run</b>. The runs go on when this page is '
-    "closed; its address brings you back to them.</p>"
+    '<p class="empty">Nothing runs yet. Tick tasks and press <b>Run</b>: the sides above are asked. The runs go on '
+    "when this page is closed; its address brings you back to them.</p>"
 )
 DESK_JS = """
 element.addEventListener("click", (event) => {
@@ -51,7 +52,7 @@ def task_markup(task: Task[Any] | None) -> str:
     if task is None:
         return '<p class="empty">Tick a task: what it asks and a sample of its rows are shown here.</p>'
     source = task.source
-    place = "a file of your own"
+    place = f"{len(task.samples)} that come with the project" if task.complete else "a file of your own"
     if source is not None:
         pinned = f" @ {source.revision[:10]}" if source.revision else ""
         place = f"{source.path}{f' / {source.name}' if source.name else ''}, {source.split}{pinned}"
@@ -99,8 +100,25 @@ def desk_markup(lines: Sequence[Line], batch: str = "") -> str:
     return (
         f'<section class="desk" aria-label="Runs under way"><div class="desk-head"><h3>On the desk</h3>'
         f'<span role="status">{words}</span><span class="desk-keys">{stop}{clear}</span></div>'
-        f"{address}<ol>{items}</ol></section>"
+        f"{address}{_comparisons(lines)}<ol>{items}</ol></section>"
     )
+
+
+def _comparisons(lines: Sequence[Line]) -> str:
+    """A key for each task of a batch that is done on several models: it opens them side by side."""
+    by_task: dict[tuple[str, str], list[Line]] = {}
+    for line in lines:
+        by_task.setdefault((line.batch, line.evaluation.task.name), []).append(line)
+    keys = ""
+    for (_, task), group in by_task.items():
+        runs = list(dict.fromkeys(line.run.name for line in group if line.run is not None))[:MOST_COMPARED]
+        if len(runs) > 1 and all(line.state in ENDED for line in group):
+            words, names = f"Compare {len(runs)} runs of {task}", ",".join(runs)
+            keys += (
+                f'<button type="button" class="desk-compare" data-do="open" data-name="{escape(names)}">'
+                f"{escape(words)}</button>"
+            )
+    return f'<p class="desk-comparisons">{keys}</p>' if keys else ""
 
 
 def _urgency(line: Line) -> tuple[int, int]:

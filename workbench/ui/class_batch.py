@@ -1,4 +1,4 @@
-"""Many texts being classified: what came of them so far, as rows, as progress and as files."""
+"""Many texts being classified by each side: what came of them so far, as rows, as progress and as files."""
 
 import secrets
 import threading
@@ -11,22 +11,23 @@ from workbench.errors import BadRequest
 from workbench.evals.exports.predictions import write_predictions
 from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.ui.bench import Bench
+from workbench.ui.class_compare import batch_columns, batch_rows, shown_text
 from workbench.ui.class_methods import Asked, ClassMethod
 from workbench.ui.class_view import answer_words, by_head, gold_words, is_right, percent
 from workbench.ui.parts import progress_bar, seconds_text
+from workbench.ui.sides import Chosen
 
 COLUMNS = ["#", "Text", "Answer", "Sure", "Right", "Note"]
+WIDTHS: list[str | int] = ["52px", "340px", "130px", "90px", "120px", "110px"]
 MOST_TYPED = {True: 20_000, False: 2_000}
 """Texts that can be typed into the box: on this machine alone, and on a public page."""
-_CELL_CHARACTERS = 300
-"""Of a text in the table of results; the downloads have all of it."""
 
 
 @dataclass
 class Batch:
-    """The texts of one run and the predictions as they come; the page's state holds it, so Stop loses nothing."""
+    """The texts of a side's run and the predictions as they come; the page's state holds it, so Stop loses nothing."""
 
-    model: str
+    side: Chosen
     asked: Asked
     examples: list[TextExample]
     predictions: list[ClassPrediction] = field(default_factory=list)
@@ -37,6 +38,8 @@ class Batch:
     seconds: float = 0.0
     stop: threading.Event = field(default_factory=threading.Event)
     """Set by Stop: the run ends after the text that it is at."""
+    files: tuple[Path, Path] | None = None
+    """The predictions as CSV and as JSONL, once they are written."""
 
     def start(self, method: ClassMethod) -> None:
         """The model is ready: from here on the time counts."""
@@ -76,10 +79,46 @@ class Batch:
         return words
 
     def write(self, folder: Path) -> tuple[Path, Path]:
-        """The predictions as CSV and as JSONL, in a new folder that nobody can guess."""
-        home = folder / secrets.token_hex(16)
-        home.mkdir(parents=True)
-        return write_predictions(self.predictions, home)
+        """The predictions as CSV and as JSONL, once, in a new folder that nobody can guess."""
+        if self.files is None:
+            home = folder / secrets.token_hex(16)
+            home.mkdir(parents=True)
+            self.files = write_predictions(self.predictions, home)
+        return self.files
+
+
+@dataclass(frozen=True)
+class Batches:
+    """The same texts, asked of every side in use."""
+
+    sides: tuple[Batch, ...]
+
+    def of(self, index: int) -> Batch | None:
+        """The batch of a side; None where it was not asked."""
+        return next((batch for batch in self.sides if batch.side.index == index), None)
+
+    def stop(self) -> None:
+        """Ends every side's run after the text that it is at."""
+        for batch in self.sides:
+            batch.stop.set()
+
+    @property
+    def reached(self) -> int:
+        """How many texts any side has a prediction of."""
+        return max(len(batch.predictions) for batch in self.sides)
+
+    def predictions(self) -> list[tuple[str, list[ClassPrediction]]]:
+        """Each side's letter, and its predictions so far."""
+        return [(batch.side.letter, list(batch.predictions)) for batch in self.sides]
+
+    def table(self) -> tuple[list[str], list[str | int], list[list[str]]]:
+        """The names of the columns, their widths and the rows: of one side in full, of several an answer each."""
+        if len(self.sides) == 1:
+            return COLUMNS, WIDTHS, list(self.sides[0].rows)
+        names, widths = batch_columns([batch.side.letter for batch in self.sides])
+        # The texts are the same for all; a separator of right answers alone may differ.
+        found = self.predictions()
+        return names, widths, batch_rows([one.text for one in self.sides[0].examples], found)
 
 
 def typed_examples(text: str, bench: Bench) -> list[TextExample]:
@@ -103,8 +142,7 @@ def _row(number: int, prediction: ClassPrediction) -> list[str]:
     if prediction.label is not None and prediction.label in prediction.scores:
         probability = percent(prediction.scores[prediction.label])
     right = {True: "right", False: "wrong", None: ""}[is_right(prediction)]
-    text = prediction.text.replace("\n", " ")
-    shown = text if len(text) <= _CELL_CHARACTERS else text[:_CELL_CHARACTERS] + "…"
+    shown = shown_text(prediction.text)
     note = prediction.error or "; ".join(filter(None, (right, _cut(prediction))))
     return [str(number), shown, answer_words(prediction), probability, gold_words(prediction), note]
 

@@ -1,31 +1,25 @@
-"""Many texts on the Classify tab: typed or from a table, with live progress, metrics, a threshold and downloads."""
+"""Many texts on the Classify tab, typed or from a table: the components, and what each state of a run shows in them."""
 
-import time
-from collections.abc import Generator, Iterator
-from contextlib import closing
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from workbench.evals.asking import ask
 from workbench.evals.data.tables import Table
 from workbench.evals.data.text_rows import text_examples
 from workbench.evals.methods.head import MULTI_LABEL
-from workbench.evals.methods.labels import ClassPrediction, TextExample
+from workbench.evals.methods.labels import TextExample
 from workbench.loading.heads import HeadCard
-from workbench.ui.background import followed
+from workbench.ui.asking_sides import side_columns, suffix_of
 from workbench.ui.bench import Page
-from workbench.ui.class_batch import COLUMNS, Batch, typed_examples
+from workbench.ui.class_batch import COLUMNS, WIDTHS, Batch, Batches, typed_examples
+from workbench.ui.class_compare import batches_markup
 from workbench.ui.class_examples import ClassExample
-from workbench.ui.class_form import Form
-from workbench.ui.class_methods import ClassMethod
-from workbench.ui.head_choice import picked_head
 from workbench.ui.metrics_view import metrics_markup
-from workbench.ui.parts import notice, progress_bar, told
-from workbench.ui.ready import made_ready
+from workbench.ui.parts import notice, told
+from workbench.ui.sides import Side, Sides
 from workbench.ui.threshold_view import best_threshold, sweepable, threshold_markup
 from workbench.ui.upload import TABLE_ENDINGS, likely_columns, read_uploaded_table
 
@@ -34,12 +28,20 @@ Updates = dict[Any, Any]
 _NO_LABELS = "(no right answers)"
 _SEPARATOR = "|"
 """Between the right answers of a text that may have several, unless the head was trained with another one."""
-_TABLE_SECONDS = 1.0
-_ROWS_A_SECOND = 2_000
-"""A long table is sent less often: every so many rows add a second to the wait."""
-_SAMPLE = 200
-"""Texts of the batch that the domain calibration draws its words from."""
 _MOST_LABELS_TAKEN = 200
+
+
+@dataclass(frozen=True)
+class ManySide:
+    """Where a side's predictions of many texts are measured."""
+
+    csv: gr.DownloadButton
+    jsonl: gr.DownloadButton
+    metrics: gr.HTML
+    sweep: gr.Column
+    sweep_class: gr.Dropdown
+    threshold: gr.Slider
+    sweep_chart: gr.HTML
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,17 @@ class Many:
     take_labels: gr.Button
     run: gr.Button
     stop: gr.Button
-    notice: gr.HTML
+    file_notice: gr.HTML
+    notice_heads: tuple[gr.HTML, ...]
+    notices: tuple[gr.HTML, ...]
+    """Of each side's run."""
     table: gr.Dataframe
-    csv: gr.DownloadButton
-    jsonl: gr.DownloadButton
-    metrics: gr.HTML
-    sweep: gr.Column
-    sweep_class: gr.Dropdown
-    threshold: gr.Slider
-    sweep_chart: gr.HTML
+    compared: gr.HTML
+    """How the sides' predictions stand to each other; empty with one side."""
+    heads: tuple[gr.HTML, ...]
+    sides: tuple[ManySide, ...]
     uploaded: gr.State
-    batch: gr.State
+    batches: gr.State
 
     def buttons(self, running: bool) -> Updates:
         """Classify and Stop: exactly one of them can be pressed."""
@@ -80,13 +82,18 @@ class Many:
         separator = str(card.settings.get("separator", _SEPARATOR)) if card is not None and several else None
         return text_examples(table, values[self.text_column], None if label == _NO_LABELS else label, separator)
 
+    def live(self) -> list[Any]:
+        """What a run fills while it goes on; few parts, since the page redraws each of them with every update."""
+        told = [self.file_notice, *self.notice_heads, *self.notices]
+        return [*told, self.table, *self.heads, self.batches]
+
     def results(self) -> list[Any]:
-        """What shows a batch."""
-        shown = [self.notice, self.table, self.csv, self.jsonl, self.metrics]
-        return [*shown, self.sweep, self.sweep_class, self.threshold, self.sweep_chart]
+        """What shows an ended run, and the buttons."""
+        of_sides = [part for side in self.sides for part in vars(side).values()]
+        return [self.table, self.compared, *of_sides, self.run, self.stop]
 
 
-def many_texts(first: ClassExample) -> Many:
+def many_texts(first: ClassExample, sides: Sides) -> Many:
     """Draws the part, to be called where it should stand."""
     texts = gr.Textbox("\n".join(first.texts), label="Texts, one a line", lines=5, max_lines=14, elem_id="class-texts")
     file = gr.File(label="Or a table: CSV, TSV or JSONL", file_types=TABLE_ENDINGS, height=120, elem_id="class-file")
@@ -97,77 +104,56 @@ def many_texts(first: ClassExample) -> Many:
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Classify all", variant="primary", elem_id="many-run", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="many-stop", elem_classes="key-stop", scale=1)
-    message = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="many-notice", elem_classes="page-notice")
+    file_notice = _box("many-file-notice")
+    notice_heads, notices = side_columns(sides, lambda side: _box(f"many-notice{suffix_of(side)}"))
     table = gr.Dataframe(
         headers=COLUMNS, datatype="str", type="array", interactive=False, max_height=360, visible=False,
         label="Predictions: click a row to see its bars and to ask why", elem_id="class-table",
-        column_widths=["52px", "340px", "130px", "90px", "120px", "110px"], show_search="search",
-        buttons=["fullscreen"],
+        column_widths=WIDTHS, show_search="search", buttons=["fullscreen"],
     )  # fmt: skip
-    with gr.Row():
-        csv = gr.DownloadButton("Save CSV", interactive=False, elem_id="class-csv", size="md")
-        jsonl = gr.DownloadButton("Save JSONL", interactive=False, elem_id="class-jsonl", size="md")
-    metrics = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="class-metrics")
+    compared = _box("many-compared")
+    heads, parts = side_columns(sides, _measured)
     return Many(
-        texts, file, columns, text_column, label_column, take_labels, run, stop, message, table, csv, jsonl, metrics,
-        *_threshold_controls(), gr.State(None, time_to_live=3600), gr.State(None, time_to_live=3600),
+        texts, file, columns, text_column, label_column, take_labels, run, stop, file_notice, notice_heads, notices,
+        table, compared, heads, parts, gr.State(None, time_to_live=3600), gr.State(None, time_to_live=3600),
     )  # fmt: skip
 
 
-def _threshold_controls() -> tuple[gr.Column, gr.Dropdown, gr.Slider, gr.HTML]:
+def _box(name: str) -> gr.HTML:
+    return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=name, elem_classes="page-notice")
+
+
+def _measured(side: Side) -> ManySide:
+    end = suffix_of(side)
+    with gr.Row():
+        csv = gr.DownloadButton("Save CSV", interactive=False, elem_id=f"class-csv{end}", size="md", min_width=120)
+        jsonl = gr.DownloadButton(
+            "Save JSONL", interactive=False, elem_id=f"class-jsonl{end}", size="md", min_width=120
+        )
+    metrics = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=f"class-metrics{end}")
     with gr.Column(visible=False, elem_classes="sweep-part") as sweep:
         with gr.Row():
-            label = gr.Dropdown([], label="Threshold for the class", elem_id="sweep-class", min_width=150)
+            label = gr.Dropdown([], label="Threshold for the class", elem_id=f"sweep-class{end}", min_width=150)
             threshold = gr.Slider(
-                0, 1, 0.5, step=0.01, label="Threshold", elem_id="sweep-threshold", min_width=200,
+                0, 1, 0.5, step=0.01, label="Threshold", elem_id=f"sweep-threshold{end}", min_width=200,
                 info="The class is given from this probability on. The model is not asked again.",
             )  # fmt: skip
-        picture = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="sweep-chart")
-    return sweep, label, threshold, picture
+        picture = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=f"sweep-chart{end}")
+    return ManySide(csv, jsonl, metrics, sweep, label, threshold, picture)
 
 
-def connect_many(page: Page, many: Many, form: Form) -> None:
-    """The part's events: the file, the run and its Stop, the threshold."""
+def connect_file(page: Page, many: Many, labels: gr.Textbox) -> None:
+    """The events of the uploaded table; `labels` can take those of its right answers."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    _connect_file(page, many, form, quiet)
-    outputs = [*many.results(), many.run, many.stop, many.batch, page.status]
-
-    def run_batch(values: Updates) -> Iterator[Updates]:
-        yield from told(_classify(page, many, form, values), many.notice)
-        yield many.buttons(False)
-
-    # Not a cancelled event: Gradio sends the last progress of one once more, over what Stop says.
-    def stop(batch: Batch | None) -> Updates:
-        if batch is not None:
-            batch.stop.set()
-        return {many.stop: gr.Button(interactive=False)}
-
-    inputs = {many.texts, many.uploaded, many.text_column, many.label_column} | form.inputs()
-    many.run.click(run_batch, inputs, outputs, concurrency_limit=None, **quiet)
-    many.stop.click(stop, many.batch, [many.stop], concurrency_limit=None, **quiet)
-
-    def at_threshold(batch: Batch | None, label: str, threshold: float) -> str:
-        return threshold_markup(batch.predictions, label, threshold) if batch else ""
-
-    def at_best(batch: Batch | None, label: str) -> Updates:
-        at = best_threshold(batch.predictions, label) if batch else 0.5
-        return {many.threshold: at, many.sweep_chart: at_threshold(batch, label, at)}
-
-    chosen = [many.batch, many.sweep_class, many.threshold]
-    many.threshold.input(at_threshold, chosen, many.sweep_chart, trigger_mode="always_last", **quiet)
-    many.sweep_class.input(at_best, chosen[:2], [many.threshold, many.sweep_chart], **quiet)
-
-
-def _connect_file(page: Page, many: Many, form: Form, quiet: dict[str, Any]) -> None:
-    outputs = [many.notice, many.uploaded, many.columns, many.text_column, many.label_column, many.texts]
+    outputs = [many.file_notice, many.uploaded, many.columns, many.text_column, many.label_column, many.texts]
 
     def upload(path: str | None) -> Iterator[Updates]:
         yield without_table(many)
-        yield from told(_with_table(page, many, path), many.notice, "The file can't be used")
+        yield from told(_with_table(page, many, path), many.file_notice, "The file can't be used")
 
     many.file.upload(upload, many.file, outputs, **quiet)
     many.file.clear(lambda: without_table(many), None, outputs, **quiet)
-    many.take_labels.click(_labels_of, [many.uploaded, many.label_column, form.labels], form.labels, **quiet)
+    many.take_labels.click(_labels_of, [many.uploaded, many.label_column, labels], labels, **quiet)
 
 
 def _with_table(page: Page, many: Many, path: str | None) -> Iterator[Updates]:
@@ -176,7 +162,7 @@ def _with_table(page: Page, many: Many, path: str | None) -> Iterator[Updates]:
     text, label = likely_columns(table)
     words = f"{len(table.rows):,} rows, {len(table.columns)} columns. Pick the columns, then press Classify all."
     yield {
-        many.notice: notice("good", "The table is read", words),
+        many.file_notice: notice("good", "The table is read", words),
         many.uploaded: table,
         many.columns: gr.Row(visible=True),
         many.text_column: gr.Dropdown(table.columns, value=text),
@@ -188,7 +174,7 @@ def _with_table(page: Page, many: Many, path: str | None) -> Iterator[Updates]:
 def without_table(many: Many) -> Updates:
     """The part as it is without an uploaded table."""
     return {
-        many.notice: "",
+        many.file_notice: "",
         many.uploaded: None,
         many.columns: gr.Row(visible=False),
         many.text_column: gr.Dropdown([], value=None),
@@ -205,78 +191,58 @@ def _labels_of(table: Table | None, column: str | None, labels: str) -> str:
     return "\n".join(list(found)[:_MOST_LABELS_TAKEN])
 
 
-def _classify(page: Page, many: Many, form: Form, values: Updates) -> Iterator[Updates]:
-    """Asks about one text after another; the table grows meanwhile."""
-    asked = form.asked(values)
-    spec = page.bench.spec_named(values[form.model])
-    card = picked_head(page.bench, spec, "classify", asked.head)
-    batch = Batch(values[form.model], asked, many.examples(page, values, card))
-    yield cleared(many) | {many.notice: progress_bar("Starting", None), many.batch: batch} | many.buttons(True)
-    yield from takewhile(lambda _: not batch.stop.is_set(), made_ready(page, many.notice, spec))
-    texts = [example.text for example in batch.examples[:_SAMPLE]]
-
-    def work() -> Generator[ClassMethod | ClassPrediction, None, None]:
-        with page.bench.manager.lease(spec) as model:
-            method = asked.method(page.bench.manager, spec, model, texts)
-            yield method
-            yield from ask(model, method, batch.examples)
-
-    yield from _growing(many, batch, followed(work, batch.stop))
-    yield finished(many, batch)
-
-
-def _growing(
-    many: Many, batch: Batch, steps: Generator[list[ClassMethod | ClassPrediction], None, Any]
-) -> Iterator[Updates]:
-    """Takes in what comes; the progress moves at once, the table about once a second."""
-    shown_at = 0.0
-    with closing(steps):
-        for items in steps:
-            for item in items:
-                if not isinstance(item, ClassPrediction):
-                    batch.start(item)
-            batch.add([item for item in items if isinstance(item, ClassPrediction)])
-            update: Updates = {many.notice: batch.progress()}
-            if items and time.monotonic() - shown_at > _TABLE_SECONDS + len(batch.rows) / _ROWS_A_SECOND:
-                update |= {many.table: gr.Dataframe(batch.rows, visible=True)}
-                shown_at = time.monotonic()
-            yield update
-
-
 def cleared(many: Many) -> Updates:
-    """Nothing of an earlier batch."""
+    """No results of earlier batches."""
     off: dict[str, Any] = {"value": None, "interactive": False}
-    return {
-        many.table: gr.Dataframe([], visible=False),
-        many.csv: gr.DownloadButton(**off),
-        many.jsonl: gr.DownloadButton(**off),
-        many.metrics: "",
-        many.sweep: gr.Column(visible=False),
-        many.sweep_chart: "",
-    }
+    empty: Updates = {many.table: gr.Dataframe([], visible=False), many.compared: ""}
+    for part in many.sides:
+        empty |= {part.csv: gr.DownloadButton(**off), part.jsonl: gr.DownloadButton(**off), part.metrics: ""}
+        empty |= {part.sweep: gr.Column(visible=False), part.sweep_chart: ""}
+    return empty
 
 
-def finished(many: Many, batch: Batch) -> Updates:
-    """A batch that ended or was stopped, with all that can be made of what it has."""
+def table_update(many: Many, batches: Batches) -> Updates:
+    """The table as far as it has come."""
+    names, widths, rows = batches.table()
+    return {many.table: gr.Dataframe({"headers": names, "data": rows}, column_widths=widths, visible=bool(rows))}
+
+
+def end_notice(batch: Batch) -> str:
+    """What came of a side's batch that ended or was stopped."""
     if not batch.predictions:
-        return {many.notice: notice("plain", "Stopped before the first text was classified.")}
+        return notice("plain", "Stopped before the first text was classified.")
     kept = f"Stopped: {len(batch.predictions):,} of {len(batch.examples):,} texts are kept below"
-    title = "Done" if batch.done else kept
-    csv, jsonl = batch.write(Path(many.csv.GRADIO_CACHE))
+    return notice("good", "Done" if batch.done else kept, batch.summary())
+
+
+def ended(many: Many, batches: Batches | None) -> Updates:
+    """All that can be made of what the sides have: table, comparison, files, metrics and thresholds."""
+    if batches is None:
+        return cleared(many)
+    compared = batches_markup(batches.predictions()) if len(batches.sides) > 1 else ""
+    updates = cleared(many) | table_update(many, batches) | {many.compared: compared}
+    for batch in batches.sides:
+        updates |= _measures(many.sides[batch.side.index], batch)
+    return updates
+
+
+def _measures(part: ManySide, batch: Batch) -> Updates:
+    """A side's files, metrics and threshold."""
+    if not batch.predictions:
+        return {}
+    csv, jsonl = batch.write(Path(part.csv.GRADIO_CACHE))
     update = {
-        many.notice: notice("good", title, batch.summary()),
-        many.table: gr.Dataframe(batch.rows, visible=True),
-        many.csv: gr.DownloadButton(value=str(csv), interactive=True),
-        many.jsonl: gr.DownloadButton(value=str(jsonl), interactive=True),
-        many.metrics: metrics_markup(batch.predictions),
+        part.csv: gr.DownloadButton(value=str(csv), interactive=True),
+        part.jsonl: gr.DownloadButton(value=str(jsonl), interactive=True),
+        part.metrics: metrics_markup(batch.predictions),
     }
     classes = sweepable(batch.predictions)
     if not classes:
         return update
     at = best_threshold(batch.predictions, classes[0])
     return update | {
-        many.sweep: gr.Column(visible=True),
-        many.sweep_class: gr.Dropdown(classes, value=classes[0]),
-        many.threshold: at,
-        many.sweep_chart: threshold_markup(batch.predictions, classes[0], at),
+        part.sweep: gr.Column(visible=True),
+        part.sweep_class: gr.Dropdown(classes, value=classes[0]),
+        part.threshold: at,
+        part.sweep_chart: threshold_markup(batch.predictions, classes[0], at),
     }

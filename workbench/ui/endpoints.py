@@ -15,9 +15,9 @@ from workbench.manager import ModelSpec
 from workbench.text.requests import TokenText
 from workbench.ui.bench import Bench, asked_spec
 from workbench.ui.controls import build_request
+from workbench.ui.lens import result_of, token_record, unchanged
 from workbench.ui.parts import error_text
 from workbench.ui.streams import paced
-from workbench.ui.token_view import result_of, token_record, unchanged
 
 
 def generate_endpoint(bench: Bench) -> None:

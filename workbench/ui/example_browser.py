@@ -108,23 +108,24 @@ def pages(count: int) -> int:
     return max(1, -(-count // PAGE_EXAMPLES))
 
 
-def page_markup(pairs: Sequence[Pair], page: int, sought: Sought, prefix: str = "") -> str:
+def page_markup(pairs: Sequence[Pair], page: int, sought: Sought, prefix: str = "", looks: bool = False) -> str:
     """A page of examples.
 
     Args:
         page: from 1.
         prefix: the worked examples before every prompt that has none of its own.
+        looks: whether each has a button by which its tokens are looked at.
     """
     if not pairs:
         return '<p class="empty">There is no such example. Choose another filter, or search for something else.</p>'
     first = (min(max(1, page), pages(len(pairs))) - 1) * PAGE_EXAMPLES
     shown = pairs[first : first + PAGE_EXAMPLES]
-    items = "".join(_example(pair, sought, prefix) for pair in shown)
+    items = "".join(_example(pair, sought, prefix, looks) for pair in shown)
     words = f"{first + 1:,} to {first + len(shown):,} of {len(pairs):,} examples"
     return f'<section class="examples" aria-label="Examples"><p class="keys" role="status">{words}</p>{items}</section>'
 
 
-def _example(pair: Pair, sought: Sought, prefix: str) -> str:
+def _example(pair: Pair, sought: Sought, prefix: str, looks: bool) -> str:
     a, b = pair
     two = b is not None
     sides = [("A" if two else "", a), *([("B", b)] if b is not None else [])]
@@ -132,8 +133,12 @@ def _example(pair: Pair, sought: Sought, prefix: str) -> str:
         (f'<i class="side {letter.lower()}">{letter}</i> ' if letter else "") + verdict_markup(one, sought.metric)
         for letter, one in sides
     )
+    look = ""
+    if looks:
+        label = f"Look at the tokens of example {escape(a.id)}"
+        look = f'<button type="button" data-look="{a.row}" aria-label="{label}">Look at the tokens</button>'
     return (
         f'<article class="example" aria-label="Example {escape(a.id)}"><header><h4>{escape(a.id)}</h4>'
-        f"<span>{verdicts}</span></header>"
+        f"<span>{verdicts}</span>{look}</header>"
         f"{prompt_markup(a.prompt, prefix if a.prefix is None else a.prefix)}{answers_markup(sides)}</article>"
     )

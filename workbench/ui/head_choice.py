@@ -44,8 +44,11 @@ def method_choices(cards: Mapping[str, HeadCard]) -> list[tuple[str, str]]:
     ]  # fmt: skip
 
 
-def picked_head(bench: Bench, spec: ModelSpec, kind: Kind, name: str | None) -> HeadCard | None:
+def picked_head(bench: Bench, spec: ModelSpec, kind: Kind, name: str | None, as_a: bool = False) -> HeadCard | None:
     """The card of a picked method; None for the language model.
+
+    Args:
+        as_a: it was picked for side A, whose settings another side shares.
 
     Raises:
         BadRequest: there is no such head (any more), or several share the name; the message lists those there are.
@@ -57,7 +60,8 @@ def picked_head(bench: Bench, spec: ModelSpec, kind: Kind, name: str | None) -> 
         shared = any(card.name == name for card in cards.values())
         why = f"Several heads are called {name!r}." if shared else f"There is no head {name!r} for this model."
         there = f"There are: {', '.join(cards)}." if cards else "There is none yet: train one on the Train tab."
-        raise BadRequest(f"{why} {there}")
+        own = " This side is asked as A: untick “As A” in its settings and pick its own method." if as_a else ""
+        raise BadRequest(f"{why} {there}{own}")
     return cards[name]
 
 

@@ -40,7 +40,7 @@ def metrics_markup(predictions: Sequence[ClassPrediction]) -> str:
     several = [one for one in predictions if one.error is None and one.gold_labels is not None]
     parts = [figures_row(facts)]
     if single:
-        parts += [_strangers(single), _side_by_side(_confusion(single), _reliability(single))]
+        parts += [_strangers(single), side_by_side(confusion_figure(single), _reliability(single))]
         parts += [_class_table(class_rows(single)), _mistakes(single)]
     elif several:
         parts.append(_class_table(class_rows(several)))
@@ -86,7 +86,8 @@ def _strangers(predictions: Sequence[ClassPrediction]) -> str:
     )
 
 
-def _side_by_side(*figures: str) -> str:
+def side_by_side(*figures: str) -> str:
+    """Figures beside each other where there is room."""
     return f'<div class="metric-figures">{"".join(figures)}</div>'
 
 
@@ -99,7 +100,8 @@ def _shown_labels(predictions: Sequence[ClassPrediction]) -> list[str]:
     return [row.label for row in rows if row.label in kept]
 
 
-def _confusion(predictions: Sequence[ClassPrediction]) -> str:
+def confusion_figure(predictions: Sequence[ClassPrediction]) -> str:
+    """Which right answers were predicted as what, for predictions of one label."""
     labels = _shown_labels(predictions)
     counts = confusion_matrix([one.gold or "" for one in predictions], [one.label or "" for one in predictions], labels)
     head = "".join(f'<th scope="col"><span>{escape(label)}</span></th>' for label in labels)
@@ -131,8 +133,13 @@ def _cell(gold: str, predicted: str, count: int, total: int) -> str:
 
 def _reliability(predictions: Sequence[ClassPrediction]) -> str:
     confidences = [one.scores[one.label or ""] for one in predictions]
-    diagram = reliability(confidences, [one.label == one.gold for one in predictions])
-    words = f"Reliability diagram: expected calibration error {diagram.ece:.3f}. " + " ".join(
+    return reliability_figure("Reliability", confidences, [one.label == one.gold for one in predictions])
+
+
+def reliability_figure(title: str, confidences: Sequence[float], right: Sequence[bool]) -> str:
+    """How often answers of each probability are right, beside how often they should be."""
+    diagram = reliability(confidences, right)
+    words = f"{title}, a reliability diagram: expected calibration error {diagram.ece:.3f}. " + " ".join(
         f"Confidence {one.low:.2f} to {one.high:.2f}: {one.count} texts, {percent(one.accuracy)} right."
         for one in diagram.bins
         if one.count
@@ -140,8 +147,8 @@ def _reliability(predictions: Sequence[ClassPrediction]) -> str:
     layers = [*_bin_layers(diagram), line([(0, 0), (1, 1)], "ideal")]
     picture = chart(words, "Probability of the answer", "Share right", layers)
     return (
-        f'<figure class="reliability"><figcaption>Reliability <span>ECE {diagram.ece:.3f}: how far probabilities are '
-        f"from the share that is right; on the line they are honest.</span></figcaption>{picture}"
+        f'<figure class="reliability"><figcaption>{escape(title)} <span>ECE {diagram.ece:.3f}: how far probabilities '
+        f"are from the share that is right; on the line they are honest.</span></figcaption>{picture}"
         '<p class="hint"><i class="key share"></i>share right <i class="key gap"></i>gap to the line '
         '<i class="key count"></i>dots: how many texts</p></figure>'
     )

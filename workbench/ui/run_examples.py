@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.evals.runs.run import Run
+from workbench.ui.bench import Page
 from workbench.ui.example_browser import (
     FILTERS,
     Sought,
@@ -17,6 +18,7 @@ from workbench.ui.example_browser import (
     paired_examples,
     sought_examples,
 )
+from workbench.ui.run_lens import LOOK_JS, Sheet, connect_sheet, sheet_view
 from workbench.ui.runs_view import run_metrics
 
 Updates = dict[Any, Any]
@@ -35,20 +37,22 @@ class Examples:
     page: gr.Number
     after: gr.Button
     shown: gr.HTML
+    sheet: Sheet
+    """Where an example's tokens are looked at."""
 
     def outputs(self) -> list[Any]:
         """What an update may change."""
-        return [self.part, self.kind, self.text, self.other, self.before, self.page, self.after, self.shown]
+        turned = [self.part, self.kind, self.text, self.other, self.before, self.page, self.after, self.shown]
+        return [*turned, *self.sheet.outputs()]
 
     def opened(self, runs: Sequence[Run]) -> Updates:
         """The part for runs that were just opened; hidden without any."""
         if not runs:
-            return {self.part: gr.Column(visible=False), self.shown: ""}
+            return {self.part: gr.Column(visible=False), self.shown: "", **self.sheet.closed()}
         others = [(letter, place) for place, letter in enumerate("BCDEFGHIJK"[: len(runs) - 1], start=1)]
         other = gr.Dropdown(others, value=1 if others else None, visible=len(others) > 1)
-        return {self.part: gr.Column(visible=True), self.text: "", self.other: other} | self.turned(
-            runs, "all", "", 1, 1
-        )
+        fresh = {self.part: gr.Column(visible=True), self.text: "", self.other: other} | self.sheet.closed()
+        return fresh | self.turned(runs, "all", "", 1, 1)
 
     def turned(self, runs: Sequence[Run], kind: str, text: str, other: int | None, page: float | None) -> Updates:
         """A page of the examples that fit."""
@@ -65,12 +69,13 @@ class Examples:
         found = sought_examples(pairs, sought)
         at = int(min(max(1, page or 1), pages(len(found))))
         prefix = str(runs[0].record["shots"].get("prefix") or "")
+        by_head = runs[0].record["model"].get("head") is not None
         return {
             self.kind: gr.Radio(choices, value=kind),
             self.page: gr.Number(value=at, label=f"Page, of {pages(len(found)):,}"),
             self.before: gr.Button(interactive=at > 1),
             self.after: gr.Button(interactive=at < pages(len(found))),
-            self.shown: page_markup(found, at, sought, prefix),
+            self.shown: page_markup(found, at, sought, prefix, looks=not by_head),
         }
 
 
@@ -85,15 +90,17 @@ def examples_view() -> Examples:
                               elem_id="example-search", scale=4)  # fmt: skip
             other = gr.Dropdown([], label="B is", visible=False, min_width=90, scale=1)
             page = gr.Number(1, label="Page", precision=0, min_width=90, scale=1, elem_id="example-page")
-        shown = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="run-example-list")
+        shown = gr.HTML("", js_on_load=LOOK_JS, apply_default_css=False, elem_id="run-example-list")
         with gr.Row(elem_classes="actions"):
             before = gr.Button("Earlier", elem_id="example-before")
             after = gr.Button("Later", elem_id="example-after")
-    return Examples(part, kind, text, other, before, page, after, shown)
+        sheet = sheet_view()
+    return Examples(part, kind, text, other, before, page, after, shown, sheet)
 
 
-def connect_examples(examples: Examples, runs: gr.State) -> None:
+def connect_examples(page: Page, examples: Examples, runs: gr.State) -> None:
     """The part's events; `runs` holds the opened ones."""
+    connect_sheet(page, examples.sheet, examples.shown, runs, examples.other)
     quiet: dict[str, Any] = {"show_progress": "minimal", "show_progress_on": examples.shown}
     quiet |= {"api_visibility": "private", "trigger_mode": "always_last"}
     sought = [runs, examples.kind, examples.text, examples.other]

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 WIDTH, ROW, TOP, BOTTOM = 640, 48, 6, 36
@@ -25,17 +25,21 @@ class Mark:
     """Its class in the style sheet: "ours", "published", "picked", or a run's letter in lower case."""
 
 
-def interval_plot(title: str, marks: Sequence[Mark], share: bool, zero: bool = False, note: str = "") -> str:
+def interval_plot(
+    title: str, marks: Sequence[Mark], share: bool, zero: bool = False, note: str = "", log: bool = False
+) -> str:
     """Each value as a dot with its interval, on one scale; empty without any finite value.
 
     Args:
         share: the scale is in percent.
         zero: an upright line at 0, which differences are measured from.
+        log: the scale is by powers of ten; what is not above 0 is left out.
     """
+    marks = [_in_powers(mark) for mark in marks if mark.value > 0] if log else marks
     marks = [mark for mark in marks if math.isfinite(mark.value)]
     if not marks:
         return ""
-    axis = _axis(marks, share, zero)
+    axis = _powers(marks) if log else _axis(marks, share, zero)
     height = TOP + ROW * len(marks) + BOTTOM
     rows = "".join(_row(mark, TOP + ROW * place, axis) for place, mark in enumerate(marks))
     words = f"{title}: " + ", ".join(f"{mark.name} {mark.words}" for mark in marks)
@@ -43,8 +47,21 @@ def interval_plot(title: str, marks: Sequence[Mark], share: bool, zero: bool = F
     return (
         f'<figure class="intervals"><figcaption>{escape(title)}{hint}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(words)}">'
-        f"{_grid(axis, height, share, zero)}{rows}</svg></figure>"
+        f"{_grid(axis, height, share, zero, log)}{rows}</svg></figure>"
     )
+
+
+def _in_powers(mark: Mark) -> Mark:
+    """The mark by its logarithms to base ten; an end of its interval that has none is the value itself."""
+    low, high = (None if end is None else math.log10(end if end > 0 else mark.value) for end in (mark.low, mark.high))
+    return replace(mark, value=math.log10(mark.value), low=low, high=high)
+
+
+def _powers(marks: Sequence[Mark]) -> list[float]:
+    """Ticks at the powers of ten around all marks."""
+    known = [end for mark in marks for end in (mark.value, mark.low, mark.high) if end is not None]
+    first, last = math.floor(min(known)), math.ceil(max(known))
+    return [float(power) for power in range(first, max(last, first + 1) + 1)]
 
 
 def _axis(marks: Sequence[Mark], share: bool, zero: bool) -> list[float]:
@@ -55,6 +72,11 @@ def _axis(marks: Sequence[Mark], share: bool, zero: bool) -> list[float]:
     if high - low < 1e-9:
         around = 0.05 if share else max(0.5, abs(high) * 0.1)
         low, high = low - around, high + around
+    return round_ticks(low, high)
+
+
+def round_ticks(low: float, high: float) -> list[float]:
+    """About five round numbers, the first at or below `low` and the last at or above `high`, which is larger."""
     rough = (high - low) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
@@ -67,12 +89,12 @@ def _x(axis: Sequence[float], value: float) -> float:
     return _LEFT + (WIDTH - _LEFT - _RIGHT) * min(1.0, max(0.0, share))
 
 
-def _grid(axis: Sequence[float], height: int, share: bool, zero: bool) -> str:
+def _grid(axis: Sequence[float], height: int, share: bool, zero: bool, log: bool) -> str:
     parts = []
     for tick in axis:
         x = f"{_x(axis, tick):.1f}"
         kind = "zero" if zero and abs(tick) < 1e-12 else "grid"
-        shown = f"{100 * tick:.4g}" if share else f"{tick:,.6g}"
+        shown = f"{100 * tick:.4g}" if share else f"{10**tick:.7g}" if log else f"{tick:,.6g}"
         parts.append(f'<line class="{kind}" x1="{x}" x2="{x}" y1="{TOP}" y2="{height - BOTTOM}"/>')
         anchor = {axis[0]: "start", axis[-1]: "end"}.get(tick, "middle")  # no label stands beyond the drawing
         parts.append(f'<text x="{x}" y="{height - 14}" text-anchor="{anchor}">{shown.replace("-", "−")}</text>')

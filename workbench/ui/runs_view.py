@@ -14,6 +14,7 @@ from workbench.evaluating import all_tasks
 from workbench.ui.metric_words import meanings_markup
 from workbench.ui.parts import bytes_text, chip, seconds_text
 from workbench.ui.published_view import CHANCE, nearest_references, published_notes, published_rows
+from workbench.ui.run_pictures import run_pictures
 from workbench.ui.run_plots import Mark, interval_plot
 from workbench.ui.run_words import NO_VALUE, model_text, shots_text, value_text
 
@@ -231,7 +232,7 @@ def opened_markup(run: Run) -> str:
     return (
         f'<section class="compared" aria-label="The run"><h3>{escape(run.task)} <span>{asked}</span></h3>'
         f'<dl class="figures few">{cells}</dl>'
-        f'<div class="metric-figures">{plots}</div></section>'
+        f'<div class="metric-figures">{plots}</div>{run_pictures(run)}</section>'
     )
 
 

@@ -2,48 +2,52 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from workbench.errors import BadRequest, WorkbenchError
 from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.manager import LoadedModel
+from workbench.ui import address_bar, sides_bar
 from workbench.ui.bench import Bench, Page
+from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
 from workbench.ui.status import loading_line, ready_line
 from workbench.ui.streams import load_steps
-from workbench.ui.tabs import answer, benchmark, classify, generate, models, runs, train
+from workbench.ui.tabs import answer, benchmark, classify, generate, models, precision, runs, train
 from workbench.ui.theme import workbench_theme
 
 _log = logging.getLogger(__name__)
 
-TABS = (generate.TAB, classify.TAB, answer.TAB, benchmark.TAB, runs.TAB, train.TAB, models.TAB)
+TABS = (generate.TAB, classify.TAB, answer.TAB, benchmark.TAB, runs.TAB, precision.TAB, train.TAB, models.TAB)
 """The tabs, in the page's order."""
 
 _NOT_LOADED = "The first model is not loaded"
-
-_HEAD = """
-<header class="page-head">
-  <div class="page-mark" aria-hidden="true"><i></i><i></i><i></i><i></i></div>
-  <div><h1>GPT-J Workbench</h1><p>Watch a language model choose its words.</p></div>
-  <button type="button" class="page-theme" aria-label="Switch between light and dark">Light / dark</button>
-</header>
-"""
 
 
 def build(bench: Bench) -> gr.Blocks:
     """The page. Nothing is loaded for it: a visitor sees it at once, with the state of the first model."""
     with gr.Blocks(title="GPT-J Workbench", analytics_enabled=False, delete_cache=(300, 3600)) as page:
-        gr.HTML(html_template=_HEAD, js_on_load=_asset("page.js"), apply_default_css=False)
+        head = page_head()
+        opening = gr.HTML(
+            "", js_on_load=None, apply_default_css=False, elem_id="link-notice", elem_classes="page-notice"
+        )
         status = gr.HTML(ready_line(bench), apply_default_css=False, elem_id="model-status")
         opened_run = gr.Textbox("", visible=False)
+        sides = sides_bar.sides_bar(bench)
+        containers = {}
         with gr.Tabs() as tabs:
+            shared = Page(bench, page, status, tabs, opened_run, sides)
             for tab in TABS:
                 with gr.Tab(tab.name, id=tab.name) as container:
-                    tab.build(Page(bench, page, status, tabs, opened_run), container)
+                    containers[tab.name] = container
+                    tab.build(shared, container)
+        sides_bar.connect(shared)
+        address_bar.connect(shared, head, opening, containers)
 
         def opened() -> Iterator[dict[Any, Any]]:
             yield from told(_opened(bench, status), status, _NOT_LOADED)
@@ -58,7 +62,7 @@ def launch_options(serves_locally: bool = False) -> dict[str, Any]:
     limits = LOCAL if serves_locally else PUBLIC
     return {
         "theme": workbench_theme(),
-        "css": _asset("page.css"),
+        "css": _styles(),
         "show_error": False,
         "enable_monitoring": False,
         "run_history": False,
@@ -72,8 +76,11 @@ def launch_options(serves_locally: bool = False) -> dict[str, Any]:
     }
 
 
-def launch(page: gr.Blocks, bench: Bench) -> None:
+def launch(page: gr.Blocks, bench: Bench, before: Sequence[Middleware] = ()) -> None:
     """Serves the page until the process ends; the first model loads meanwhile.
+
+    Args:
+        before: what requests pass before they reach the page.
 
     Raises:
         BadRequest: the address can't be served.
@@ -86,6 +93,7 @@ def launch(page: gr.Blocks, bench: Bench) -> None:
             server_name=settings.host,
             server_port=settings.port,
             prevent_thread_lock=True,
+            app_kwargs={"middleware": list(before)},
             **launch_options(settings.serves_locally),
         )
     except OSError as error:
@@ -116,6 +124,11 @@ def _opened(bench: Bench, status: gr.HTML) -> Iterator[dict[Any, Any]]:
         yield {status: error_notice(first.error, _NOT_LOADED)}
     else:
         yield {status: ready_line(bench)}
+
+
+def _styles() -> str:
+    """Every style sheet beside this file, in the order of their names: each part of the page brings its own."""
+    return "\n".join(_asset(path.name) for path in sorted(Path(__file__).parent.glob("*.css")))
 
 
 def _asset(name: str) -> str:

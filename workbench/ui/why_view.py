@@ -34,10 +34,10 @@ _FRAME = """
 """
 
 
-def why_view() -> gr.HTML:
+def why_view(elem_id: str = "why-view") -> gr.HTML:
     """The component; its value is the text of a `WhyLines`."""
     script = (Path(__file__).parent / "why_view.js").read_text(encoding="utf-8")
-    return gr.HTML("", html_template=_FRAME, js_on_load=script, apply_default_css=False, elem_id="why-view")
+    return gr.HTML("", html_template=_FRAME, js_on_load=script, apply_default_css=False, elem_id=elem_id)
 
 
 class WhyLines:

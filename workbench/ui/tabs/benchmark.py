@@ -1,7 +1,8 @@
-"""The Benchmark tab: tasks on models over rows, run on the desk, whether this page stays open or not."""
+"""The Benchmark tab: tasks on the sides over rows, run on the desk, whether this page stays open or not."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +10,17 @@ import gradio as gr
 
 from workbench.errors import BadRequest
 from workbench.evaluating import all_tasks
-from workbench.ui.bench import Bench, Page, Tab, spec_name
-from workbench.ui.benchmark_form import FILE, Form, files_of, form_view, head_choices, task_lists
+from workbench.manager import ModelSpec
+from workbench.ui.asking_sides import chosen_spec, side_head
+from workbench.ui.bench import Bench, Page, Tab
+from workbench.ui.benchmark_form import FILE, HEAD_NAMES, Form, files_of, form_view, head_choices, task_lists
 from workbench.ui.benchmark_view import DESK_JS, EMPTY_DESK, desk_markup, table_markup, task_markup
+from workbench.ui.code_panels import benchmark_code
 from workbench.ui.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.kept_upload import kept_upload
 from workbench.ui.parts import notice, told
 from workbench.ui.ready import made_ready
+from workbench.ui.snippet_view import code_panel
 from workbench.ui.try_task import tried_markup
 
 Updates = dict[Any, Any]
@@ -74,13 +79,14 @@ def build(page: Page, container: gr.Tab) -> None:
             task = gr.HTML(task_markup(None), js_on_load=None, apply_default_css=False, elem_id="bench-task")
             try_it = gr.Button("Try it on a sample", interactive=False, elem_id="bench-try")
             tried = _box("bench-tried")
-            form = form_view(page.bench, groups)
+            form = form_view(groups, page.sides)
             run = gr.Button("Run", variant="primary", elem_id="bench-run", elem_classes="key-run")
             message = _box("bench-message")
             gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
         with gr.Column(scale=6, min_width=320):
             desk = gr.HTML(EMPTY_DESK, js_on_load=DESK_JS, apply_default_css=False, elem_id="bench-desk")
             table = _box("bench-table")
+            code = code_panel("bench-code")
     batch = gr.Textbox("", visible=False, elem_id="bench-batch")
     clock = gr.Timer(IDLE_SECONDS)
     view = View(
@@ -88,6 +94,7 @@ def build(page: Page, container: gr.Tab) -> None:
     )  # fmt: skip
     _connect_form(page, container, form, view)
     _connect_desk(page, container, form, view)
+    benchmark_code(page, code, form)
     evaluate_endpoint(page.bench)
 
 
@@ -99,17 +106,16 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
     """What the form shows: the lists as they are now, the task at hand, and one of its samples asked about."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    def lists(models: list[str], head: str) -> Updates:
-        return _lists(page.bench, form, models, head)
-
-    picked = [form.models, form.head]
-    for shown_anew in (container.select, page.blocks.load, form.models.input):
-        shown_anew(lists, picked, picked, **quiet)
-    form.data.input(lambda data: gr.File(visible=data == FILE), form.data, form.file, **quiet)
-    for group in form.tasks.values():
+    _connect_heads(page, container, form, quiet)
+    page.address.keeps(TAB.name, form.named(), runs=[view.run], known=dict.fromkeys(HEAD_NAMES, _known_heads))
+    # Not `input`: a link that opens the page sets the rows too.
+    form.data.change(lambda data: gr.File(visible=data == FILE), form.data, form.file, **quiet)
+    about_task = [view.task, view.shown_task, view.sample, view.try_it, view.tried]
+    groups = list(form.tasks.values())
+    page.address.afterwards(lambda *ticked: _task_shown(view, [*chain(*ticked)]), groups, about_task)
+    for group in groups:
         group.input(
-            lambda names: _task_shown(view, names), group,
-            [view.task, view.shown_task, view.sample, view.try_it, view.tried],
+            lambda names: _task_shown(view, names), group, about_task,
             trigger_mode="always_last", **quiet,
         )  # fmt: skip
 
@@ -118,6 +124,18 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
 
     inputs = form.inputs() | {view.shown_task, view.sample}
     view.try_it.click(ask, inputs, [view.tried, view.sample, page.status], concurrency_limit=None, **quiet)
+
+
+def _connect_heads(page: Page, container: gr.Tab, form: Form, quiet: dict[str, Any]) -> None:
+    """The lists of heads, which are those of each side's model."""
+
+    def lists(values: Updates) -> Updates:
+        return _lists(page.bench, form, values)
+
+    picked = page.sides.inputs() | set(form.heads)
+    shown_anew = [container.select, *(part.change for side in page.sides.all for part in (side.model, side.precision))]
+    gr.on(shown_anew, lists, picked, list(form.heads), **quiet)
+    page.address.waits_for(page.blocks.load(lists, picked, list(form.heads), **quiet))
 
 
 def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None:
@@ -160,13 +178,14 @@ def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None
     page.blocks.load(arrived, None, asked, **quiet)
 
 
-def _lists(bench: Bench, form: Form, models: list[str], head: str) -> Updates:
-    """The lists of models and heads as they are now, keeping what was picked while it is still there."""
-    names = list(bench.specs())
-    kept = [name for name in models or () if name in names] or [spec_name(bench.first_spec())]
-    heads = head_choices(bench, kept)
-    known = head if head in [value for _, value in heads] else ""
-    return {form.models: gr.Dropdown(names, value=kept), form.head: gr.Dropdown(heads, value=known)}
+def _lists(bench: Bench, form: Form, values: Updates) -> Updates:
+    """The lists of heads as they are now, keeping what was picked while it is still there."""
+    updates: Updates = {}
+    for side, head in zip(form.sides.all, form.heads, strict=True):
+        heads = head_choices(bench, chosen_spec(bench, side, values))
+        known = values[head] if values[head] in [value for _, value in heads] else ""
+        updates[head] = gr.Dropdown(heads, value=known)
+    return updates
 
 
 def _task_shown(view: View, names: list[str]) -> Updates:
@@ -181,16 +200,23 @@ def _task_shown(view: View, names: list[str]) -> Updates:
     }
 
 
+def _known_heads(bench: Bench, spec: ModelSpec) -> list[str]:
+    """The values that a list of heads may have in a link."""
+    return [value for _, value in head_choices(bench, spec)]
+
+
 def _tried(page: Page, form: Form, view: View, values: Updates) -> Iterator[Updates]:
-    """Asks the first picked model about the task's next sample."""
+    """Asks each side about the task's next sample."""
     task = all_tasks()[values[view.shown_task]]
-    spec = form.specs(values, page.bench)[0]
-    yield from made_ready(page, view.tried, spec)
     place, shots = int(values[view.sample]), form.options(values).shots
-    yield {
-        view.tried: tried_markup(page.bench.manager, task, spec, place, shots, form.head_for(values, task)),
-        view.sample: place + 1,
-    }
+    sides, shown = page.sides.chosen(page.bench, values), ""
+    for side in sides:
+        yield from made_ready(page, view.tried, side.spec)
+        head = form.head_for(values, task, side.index)
+        name = side_head(side.letter, side.name) if len(sides) > 1 else ""
+        shown += name + tried_markup(page.bench.manager, task, side.spec, place, shots, head)
+        yield {view.tried: shown}
+    yield {view.sample: place + 1}
 
 
 def _put(bench: Bench, form: Form, view: View, values: Updates) -> Iterator[Updates]:

@@ -1,4 +1,7 @@
-"""The Classify tab: what kind of text this is, by the language model or a trained head, and which pieces say so."""
+"""The Classify tab: what kind of text this is, by the language model or a trained head, and which pieces say so.
+
+Every side in use is asked about the same texts at once.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,12 +9,18 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.ui.asking_sides import SideSettings
 from workbench.ui.bench import Page, Tab
+from workbench.ui.class_asking import connect_one
 from workbench.ui.class_endpoint import classify_endpoint
 from workbench.ui.class_examples import EXAMPLES
-from workbench.ui.class_form import Form, connect_form, settings_column
-from workbench.ui.class_many import Many, connect_many, many_texts
-from workbench.ui.class_one import One, connect_one, one_text, shown_row
+from workbench.ui.class_form import Form, connect_forms, settings_column
+from workbench.ui.class_many import Many, many_texts
+from workbench.ui.class_one import One, one_text, shown_row
+from workbench.ui.class_running import connect_many
+from workbench.ui.code_panels import classify_code
+from workbench.ui.kept_sides import keep_sides
+from workbench.ui.snippet_view import code_panel
 
 Updates = dict[Any, Any]
 
@@ -24,7 +33,7 @@ class View:
     parts: gr.Tabs
     one: One
     many: Many
-    form: Form
+    settings: SideSettings[Form]
 
 
 def build(page: Page, container: gr.Tab) -> None:
@@ -40,41 +49,40 @@ def build(page: Page, container: gr.Tab) -> None:
             )
             with gr.Tabs(elem_classes="inner-tabs", selected="one") as parts:
                 with gr.Tab("One text", id="one"):
-                    one = one_text(EXAMPLES[0])
+                    one = one_text(EXAMPLES[0], page.sides)
+                    code = code_panel("class-code")
                 with gr.Tab("Many texts", id="many"):
-                    many = many_texts(EXAMPLES[0])
+                    many = many_texts(EXAMPLES[0], page.sides)
         with gr.Column(scale=3, min_width=300, elem_classes="settings"):
-            form = settings_column(page.bench)
-    _connect(page, container, View(examples, parts, one, many, form))
+            settings = settings_column(page.sides)
+    _connect(page, container, View(examples, parts, one, many, settings))
+    classify_code(page, code, one.text, settings)
+    keep_sides(page, TAB.name, {"text": one.text}, settings, one.run, "classify")
     classify_endpoint(page.bench)
 
 
 def _connect(page: Page, container: gr.Tab, view: View) -> None:
     """The events of each part, and those between them: an example fills all, a row of the table is looked into."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    connect_form(page, container, view.form)
-    connect_one(page, view.one, view.form)
-    connect_many(page, view.many, view.form)
-    form = view.form
-    filled = [
-        view.one.text, view.many.texts, form.method, form.labels, form.template, form.shots, form.normalization,
-        form.premise, form.calibration, form.facts, form.prompting, form.threshold,
-    ]  # fmt: skip
+    connect_forms(page, container, view.settings)
+    connect_one(page, view.one, view.settings)
+    connect_many(page, view.many, view.settings)
+    filled = [view.one.text, view.many.texts, *view.settings.each[0].parts()]
     view.examples.click(lambda index: _filled(view, index), view.examples, filled, **quiet)
 
     def look_into(values: Updates, event: gr.SelectData) -> Iterator[Updates]:
         number = str((event.row_value or [""])[0])
-        found = shown_row(view.one, values[view.many.batch], number)
+        found = shown_row(view.one, values[view.many.batches], number)
         yield {view.parts: gr.Tabs(selected="one"), **found} if found else {}
 
-    view.many.table.select(look_into, {view.many.batch}, [view.parts, *view.one.results()], **quiet)
+    view.many.table.select(look_into, {view.many.batches}, [view.parts, *view.one.results()], **quiet)
 
 
 def _filled(view: View, index: int) -> Updates:
-    """Every control as an example has it."""
+    """Every control as an example has it; a side with settings of its own keeps them."""
     example = EXAMPLES[index]
     texts = {view.one.text: example.texts[0], view.many.texts: "\n".join(example.texts)}
-    return texts | view.form.filled(example)
+    return texts | view.settings.each[0].filled(example)
 
 
 TAB = Tab("Classify", build)

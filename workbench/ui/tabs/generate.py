@@ -1,40 +1,32 @@
-"""The Generate tab: a prompt's continuation streams out token by token, and any token can be branched from."""
+"""The Generate tab: each side's continuation of a prompt streams out, and any token can be branched from."""
 
-import secrets
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
 import gradio as gr
 
 from workbench.errors import BadRequest
-from workbench.manager import ModelSpec
 from workbench.text.requests import Generate
-from workbench.ui import controls
-from workbench.ui.bench import Bench, Page, Tab, spec_name
+from workbench.ui import blind_view, generate_settings
+from workbench.ui.asking_sides import side_columns
+from workbench.ui.bench import Page, Tab
+from workbench.ui.blind import shuffled
+from workbench.ui.blind_view import Ballot, ballot_view
+from workbench.ui.code_panels import generate_code
 from workbench.ui.endpoints import generate_endpoint
-from workbench.ui.figures import figures, figures_view
+from workbench.ui.generate_columns import Asked, Column, Shown, column_view, emptied, write
+from workbench.ui.generate_settings import GenerateSettings, settings_view
 from workbench.ui.parts import told
 from workbench.ui.prompts import PROMPTS
-from workbench.ui.ready import made_ready
-from workbench.ui.streams import paced
-from workbench.ui.token_view import TokenLines, token_view
+from workbench.ui.sides_memory import check_together
+from workbench.ui.snippet_view import code_panel
 
 Updates = dict[Any, Any]
 
-_SEEDS = 2**31
-"""New seeds are below this: short enough to read, and exact in a browser's numbers."""
 _AFTER_BRANCH = 32
 """A branch close to the end may write at least this many tokens more."""
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the token view shows: a branch asks the same again, with other first tokens."""
-
-    model: str
-    request: Generate
+_KEYS = "<p class='keys'><kbd>Ctrl</kbd> <kbd>Enter</kbd> generates, <kbd>Esc</kbd> stops.</p>"
 
 
 @dataclass(frozen=True)
@@ -45,46 +37,53 @@ class View:
     run: gr.Button
     stop: gr.Button
     notice: gr.HTML
-    tokens: gr.HTML
-    figures: gr.HTML
-    model: gr.Dropdown
-    preset: gr.Radio
-    knobs: dict[str, gr.Slider]
-    seed: gr.Number
-    new_seed: gr.Checkbox
-    stop_texts: gr.Textbox
-    banned: gr.Textbox
+    heads: tuple[gr.HTML, ...]
+    columns: tuple[Column, ...]
+    ballot: Ballot
+    settings: GenerateSettings
     shown: gr.State
+    """What the columns show."""
 
-    def inputs(self) -> set[Any]:
-        """Everything a request is made of."""
-        others = (self.prompt, self.model, self.seed, self.new_seed, self.stop_texts, self.banned)
-        return {self.shown, *others, *self.knobs.values()}
+    def asked(self, page: Page, values: Updates) -> Shown:
+        """What the controls ask of every side; blind, in an order that nobody knows.
 
-    def request(self, values: Updates) -> Generate:
-        """The request that the controls ask for."""
-        settings = {name: values[slider] for name, slider in self.knobs.items()}
-        given = None if values[self.new_seed] else values[self.seed]
-        # Settled here, once: a branch of this text asks for the same seed again.
-        settings["seed"] = secrets.randbelow(_SEEDS) if given is None else given
-        settings["stop"] = controls.text_lines(values[self.stop_texts] or "")
-        settings["banned"] = controls.text_lines(values[self.banned] or "")
-        return controls.build_request(values[self.prompt] or "", settings)
+        Raises:
+            BadRequest: a value out of its range, a model that is gone, or sides that have no room beside each other.
+        """
+        sides = page.sides.chosen(page.bench, values)
+        prompt = values[self.prompt] or ""
+        requests = self.settings.requests(prompt, len(sides), values)
+        check_together(page.bench, sides)
+        columns = [Asked(side, request) for side, request in zip(sides, requests, strict=True)]
+        if len(sides) > 1 and values[page.sides.blind]:
+            return Shown(tuple(shuffled(columns)), prompt, blind=True)
+        return Shown(tuple(columns), prompt)
 
-    def branch(self, values: Updates, ids: Any) -> Shown:
-        """What is shown, asked once more with other first tokens.
+    def branch(self, values: Updates, place: int, ids: Any) -> Shown:
+        """What is shown, one column of it asked once more with other first tokens.
 
         Raises:
             BadRequest: the page does not know any more what it shows.
         """
-        shown = values[self.shown]
-        if shown is None:
+        shown: Shown | None = values[self.shown]
+        if shown is None or place >= len(shown.columns):
             raise BadRequest("This text was written too long ago to be branched. Generate a new one first.")
-        return replace(shown, request=branched(shown.request, ids))
+        asked = shown.columns[place]
+        return shown.with_column(place, Asked(asked.side, branched(asked.request, ids)))
 
     def buttons(self, running: bool) -> Updates:
         """Generate and Stop: exactly one of them can be pressed."""
         return {self.run: gr.Button(interactive=not running), self.stop: gr.Button(interactive=running)}
+
+    def notices(self) -> Updates:
+        """Every notice, empty."""
+        return {self.notice: ""} | {column.notice: "" for column in self.columns}
+
+    def outputs(self) -> set[Any]:
+        """Everything that a run writes to, besides the page's head."""
+        parts = {part for column in self.columns for part in (column.notice, column.tokens, column.figures)}
+        own = {self.notice, self.run, self.stop, self.settings.seed, self.shown}
+        return own | parts | set(self.heads) | self.ballot.parts()
 
 
 def build(page: Page, container: gr.Tab) -> None:
@@ -92,10 +91,18 @@ def build(page: Page, container: gr.Tab) -> None:
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=7, min_width=320):
             writing = _writing_column()
+            heads, columns = side_columns(page.sides, column_view)
+            ballot = ballot_view(page.sides, heads, [column.figures for column in columns])
+            code = code_panel("generate-code")
         with gr.Column(scale=3, min_width=300, elem_classes="settings"):
-            settings = _settings_column(page.bench)
-    view = View(**writing, **settings, shown=gr.State(None, time_to_live=3600))
-    _connect(page, container, view)
+            settings = settings_view(page.sides)
+    shown = gr.State(None, time_to_live=3600)
+    view = View(**writing, heads=heads, columns=columns, ballot=ballot, settings=settings, shown=shown)
+    _connect(page, view)
+    generate_settings.connect(page.sides, settings)
+    blind_view.connect(page, ballot, shown)
+    generate_code(page, code, view.prompt, settings)
+    _keep(page, view)
     generate_endpoint(page.bench)
 
 
@@ -115,72 +122,67 @@ def _writing_column() -> dict[str, Any]:
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Generate", variant="primary", elem_id="run", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="stop", elem_classes="key-stop", scale=1)
-    gr.HTML(
-        "<p class='keys'><kbd>Ctrl</kbd> <kbd>Enter</kbd> generates, <kbd>Esc</kbd> stops.</p>", apply_default_css=False
+    gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
+    message = gr.HTML(
+        "", js_on_load=None, apply_default_css=False, elem_id="generate-notice", elem_classes="page-notice"
     )
-    message = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="generate-notice")
-    tokens = token_view()
-    return {"prompt": prompt, "run": run, "stop": stop, "notice": message, "tokens": tokens, "figures": figures_view()}
+    return {"prompt": prompt, "run": run, "stop": stop, "notice": message}
 
 
-def _settings_column(bench: Bench) -> dict[str, Any]:
-    names = list(bench.specs())
-    model = gr.Dropdown(names, value=names[0], label="Model", elem_id="model", info="More on the Models tab.")
-    preset = gr.Radio(list(controls.PRESETS), value="Balanced", label="Preset", elem_id="preset")
-    knobs = {knob.name: knob.slider() for knob in (*controls.LENGTH, *controls.SAMPLING)}
-    with gr.Row():
-        seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed", min_width=120)
-        new_seed = gr.Checkbox(True, label="New seed each time", elem_id="new-seed", min_width=120)
-    for name, group in (("More filters and penalties", controls.FILTERS), ("Beam search", controls.BEAMS)):
-        with gr.Accordion(name, open=False):
-            knobs |= {knob.name: knob.slider() for knob in group}
-    with gr.Accordion("Stopping and banning", open=False):
-        knobs |= {knob.name: knob.slider() for knob in controls.STOPPING}
-        info = "One a line; \\n stands for a line break."
-        stop_texts = gr.Textbox(label="Stop texts", info="The text ends before any of these. " + info, lines=2)
-        banned = gr.Textbox(label="Banned texts", info="Never written. " + info, lines=2)
-    parts = {"model": model, "preset": preset, "knobs": knobs, "seed": seed, "new_seed": new_seed}
-    return parts | {"stop_texts": stop_texts, "banned": banned}
-
-
-def _connect(page: Page, container: gr.Tab, view: View) -> None:
-    """The tab's events: a run, a branch, their Stop, presets and the list of models."""
+def _connect(page: Page, view: View) -> None:
+    """The tab's events: a run, a branch, their Stop, and columns that leave."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    outputs = [view.notice, view.tokens, view.figures, view.run, view.stop, view.seed, view.shown, page.status]
+    inputs = {view.prompt, view.shown, page.sides.blind} | view.settings.inputs() | page.sides.inputs()
+    places = {column.tokens.elem_id: place for place, column in enumerate(view.columns)}
 
-    def write(values: Updates, event: gr.EventData) -> Iterator[Updates]:
-        ids = event.ids if isinstance(event.target, gr.HTML) else None
-        yield from told(_write(page, view, values, ids), view.notice)
+    def write_texts(values: Updates, event: gr.EventData) -> Iterator[Updates]:
+        place = places.get(getattr(event.target, "elem_id", None))
+        steps = _run(page, view, values) if place is None else _branch(page, view, values, place, event.ids)
+        yield from told(steps, view.notice)
         yield view.buttons(False)
 
-    # One event for both, so that there is one text at a time and one thing to stop.
-    triggers = [view.run.click, view.tokens.submit]
-    writes = gr.on(triggers, write, view.inputs(), outputs, concurrency_limit=None, **quiet)
-    stopped = [view.notice, view.run, view.stop]
-    view.stop.click(lambda: {view.notice: ""} | view.buttons(False), None, stopped, cancels=[writes], **quiet)
-    preset_knobs = [view.knobs[knob.name] for knob in controls.PRESET_KNOBS]
-    view.preset.input(controls.preset_values, view.preset, preset_knobs, **quiet)
-    gr.on([slider.input for slider in preset_knobs], None, None, view.preset, js="() => null", **quiet)
-    for shown_anew in (container.select, page.blocks.load):
-        shown_anew(lambda name: _model_list(page.bench, name), view.model, view.model, **quiet)
+    # One event for all, so that there is one run at a time and one thing to stop.
+    triggers = [view.run.click, *(column.tokens.submit for column in view.columns)]
+    outputs = view.outputs() | {page.status}
+    writes = gr.on(triggers, write_texts, inputs, list(outputs), concurrency_limit=None, **quiet)
+    stopped = [view.run, view.stop, *view.notices()]
+    view.stop.click(lambda: view.notices() | view.buttons(False), None, stopped, cancels=[writes], **quiet)
+
+    after_a = list(zip(view.heads, view.columns, strict=True))[1:]
+    leaving = [part for head, column in after_a for part in (head, *emptied(column))]
+    for button in page.sides.removes:
+        button.click(lambda: _left(view), None, leaving, **quiet)
 
 
-def _write(page: Page, view: View, values: Updates, ids: Any | None) -> Iterator[Updates]:
-    """Streams a text into the view: what the controls ask for, or a branch that begins with the tokens `ids`."""
-    asked = view.branch(values, ids) if ids is not None else Shown(values[view.model], view.request(values))
-    lines = TokenLines(asked.model, asked.request)
-    start = {view.notice: "", view.tokens: lines.text(), view.figures: figures(), view.seed: asked.request.seed}
-    yield start | view.buttons(True) | {view.shown: asked}
-    spec = page.bench.spec_named(asked.model)
-    yield from made_ready(page, view.notice, spec)
-    yield from _written(page.bench, view, spec, asked.request, lines)
+def _run(page: Page, view: View, values: Updates) -> Iterator[Updates]:
+    """Asks every side."""
+    shown = view.asked(page, values)
+    heads = dict(zip(view.heads, shown.heads(), strict=False))
+    yield view.notices() | view.buttons(True) | view.ballot.shown(None) | heads | {
+        view.shown: shown, view.settings.seed: min(asked.request.seed or 0 for asked in shown.columns),
+    }  # fmt: skip
+    yield from _written(page, view, shown, range(len(shown.columns)))
 
 
-def _written(bench: Bench, view: View, spec: ModelSpec, request: Generate, lines: TokenLines) -> Iterator[Updates]:
-    """The growing text and its figures."""
-    with bench.manager.lease(spec) as model, closing(paced(model, request)) as snapshots:
-        for snapshot in snapshots:
-            yield {view.tokens: lines.text(snapshot), view.figures: figures(snapshot)}
+def _branch(page: Page, view: View, values: Updates, place: int, ids: Any) -> Iterator[Updates]:
+    """Asks one column again, for a text that begins with the tokens `ids`; the others stay as they are."""
+    shown = view.branch(values, place, ids)
+    yield view.notices() | view.buttons(True) | view.ballot.shown(None) | {view.shown: shown}
+    yield from _written(page, view, shown, [place])
+
+
+def _written(page: Page, view: View, shown: Shown, places: range | list[int]) -> Iterator[Updates]:
+    """The growing texts; where nobody knows who wrote them, the vote when all have ended."""
+    shown = yield from write(page, view.columns, shown, places)
+    yield {view.shown: shown} | view.ballot.shown(shown)
+
+
+def _left(view: View) -> Updates:
+    """The columns after A without what stood in them: the sides have moved."""
+    cleared: Updates = {}
+    for head, column in zip(view.heads[1:], view.columns[1:], strict=True):
+        cleared |= {head: ""} | emptied(column)
+    return cleared
 
 
 def branched(request: Generate, sent: Any) -> Generate:
@@ -193,10 +195,20 @@ def branched(request: Generate, sent: Any) -> Generate:
     return replace(request, forced=ids, num_beams=1, max_new_tokens=length)
 
 
-def _model_list(bench: Bench, picked: str) -> Any:
-    """The list of models as it is now, keeping what was picked while it is still there."""
-    names = list(bench.specs())
-    return gr.Dropdown(names, value=picked if picked in names else spec_name(bench.first_spec()))
+def _keep(page: Page, view: View) -> None:
+    """What of the tab stands in the page's address."""
+    settings = view.settings
+    parts: dict[str, Any] = {
+        "prompt": view.prompt, "seed": settings.seed, "new_seed": settings.new_seed,
+        "another_seed": settings.another_each,
+    }  # fmt: skip
+    for side, own in zip(page.sides.all, settings.sides.each, strict=True):
+        before = f"{side.letter.lower()}." if side.index else ""
+        if side.index:
+            parts[f"{before}as_a"] = settings.sides.as_a[side.index - 1]
+        parts |= {before + name: slider for name, slider in {"preset": own.preset, **own.knobs}.items()}
+        parts |= {f"{before}stop": own.stop_texts, f"{before}banned": own.banned}
+    page.address.keeps(TAB.name, parts, runs=[view.run], title="prompt")
 
 
 TAB = Tab("Generate", build)

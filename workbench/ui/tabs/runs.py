@@ -168,7 +168,7 @@ def _connect_details(page: Page, view: View) -> None:
     """The opened runs: their examples, the same again on another model, files; and their address."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench = page.bench
-    connect_examples(view.examples, view.opened)
+    connect_examples(page, view.examples, view.opened)
     view.address.change(None, view.address, None, js=_AT_ADDRESS, **quiet)
 
     def again(runs: Sequence[Run], model: str, precision: str) -> Iterator[Updates]:
