@@ -2,6 +2,9 @@
 
 import sys
 
+from starlette.middleware import Middleware
+
+from workbench.api.server import ApiBefore, build_api
 from workbench.errors import WorkbenchError
 from workbench.manager import ModelManager
 from workbench.settings import read_settings
@@ -20,6 +23,6 @@ demo = build(bench)
 
 if __name__ == "__main__":
     try:
-        launch(demo, bench)
+        launch(demo, bench, [Middleware(ApiBefore, api=build_api(settings, bench.manager))])
     except WorkbenchError as problem:
         sys.exit(str(problem))

@@ -8,7 +8,11 @@ from tests.test_layers import ROWS
 
 ROOT = Path(__file__).parent.parent
 COLUMN = 34
-WITHOUT_CODE = {"demo": "The checkpoint that ships: configuration, weights, tokenizer, trained heads and cards"}
+WITHOUT_CODE = {
+    "demo": "The checkpoint that ships: configuration, weights, tokenizer, trained heads and cards",
+    "shots": "Pictures of the page, made by tests/browser/screenshots.py",
+    "rows": "The rows of the tasks that are of our own writing",
+}
 
 
 WITHOUT_MODULES = {"source": "The kernels in C"}

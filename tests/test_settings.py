@@ -20,10 +20,15 @@ def test_every_variable_is_read() -> None:
         "WORKBENCH_OFFLOAD_FOLDER": "offload",
         "WORKBENCH_MAX_STREAMS": "3",
         "WORKBENCH_HEADS": "trained",
+        "WORKBENCH_API_KEYS": "one, two",
+        "WORKBENCH_RUNS": "kept",
         "GRADIO_SERVER_NAME": "0.0.0.0",
         "GRADIO_SERVER_PORT": "8080",
     }
-    asked = Settings("models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3, Path("trained"))
+    asked = Settings(
+        "models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3, Path("trained"), ("one", "two"),
+        Path("kept"),
+    )  # fmt: skip
     assert read_settings(given) == asked
 
 
@@ -49,3 +54,14 @@ def test_half_a_port_is_refused() -> None:
 ])  # fmt: skip
 def test_only_a_loopback_address_serves_this_machine_alone(host: str, locally: bool) -> None:
     assert Settings(host=host).serves_locally is locally
+
+
+@pytest.mark.parametrize("value, keys", [
+    ("one", ("one",)), (" one ,two,", ("one", "two")), (",", ()), (" , ", ()), ("", ()), ("a key,b", ("a key", "b")),
+])  # fmt: skip
+def test_keys_are_cut_at_commas(value: str, keys: tuple[str, ...]) -> None:
+    assert read_settings({"WORKBENCH_API_KEYS": value}).api_keys == keys
+
+
+def test_keys_stay_out_of_the_settings_text() -> None:
+    assert "secret" not in repr(read_settings({"WORKBENCH_API_KEYS": "secret"}))

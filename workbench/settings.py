@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.errors import BadRequest
@@ -29,6 +29,8 @@ class Settings:
     """WORKBENCH_MAX_STREAMS: how many texts one model writes at the same time."""
     heads_folder: Path = Path("heads")
     """WORKBENCH_HEADS: where trained heads are kept, each in a folder of its own."""
+    api_keys: tuple[str, ...] = field(default=(), repr=False)
+    """WORKBENCH_API_KEYS, with commas: what a caller of /v1 must send one of; empty: anybody may call."""
     runs_folder: Path = Path("runs")
     """WORKBENCH_RUNS: where the runs of benchmarks are kept, each in a folder of its own."""
 
@@ -59,6 +61,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         offload_folder=None if offload is None else Path(offload).expanduser(),
         max_streams=_whole(given, "WORKBENCH_MAX_STREAMS", Settings.max_streams, 1, 256),
         heads_folder=Path(given.get("WORKBENCH_HEADS", Settings.heads_folder)).expanduser(),
+        api_keys=tuple(filter(None, map(str.strip, given.get("WORKBENCH_API_KEYS", "").split(",")))),
         runs_folder=Path(given.get("WORKBENCH_RUNS", Settings.runs_folder)).expanduser(),
     )
 

@@ -1,0 +1,1 @@
+"""The HTTP API that other programs speak: OpenAI's completions, and whether the workbench is well."""
