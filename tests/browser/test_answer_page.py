@@ -175,6 +175,31 @@ def test_two_sides_answer_beside_each_other_and_a_threshold_tells_them_apart(ans
     expect(answers.locator(".side-mark:visible")).to_have_text("≠ not as A")
 
 
+def test_the_tokens_of_each_answer_show_how_the_sides_differ(answers: "playwright.Page") -> None:
+    answers.locator("#add-side").click()
+    ask(answers, "Who?", "One wolf, three foxes.")
+    answers.locator("#answer-look").click()
+    for side in "ab":
+        expect(answers.locator(f"#answer-lens-{side} .lens-pick")).to_have_count(4)
+    expect(answers.locator("#answer-lens-b .tok[data-difference]").first).to_be_visible()
+    expect(answers.locator("#answer-lens-a .tok[data-difference]")).to_have_count(0)
+    answers.locator("#answer-lens-b .lens-pick", has_text="foxes").click()
+    expect(answers.locator("#answer-lens-b .lens-tokens .core").first).to_contain_text("foxes")
+
+
+def test_stop_ends_the_look_at_the_tokens(answers: "playwright.Page", model: AnsweringModel) -> None:
+    ask(answers, "Who?", "One wolf, three foxes.")
+    model.seconds = 5.0
+    try:
+        answers.locator("#answer-look").click()
+        expect(answers.locator("#answer-look-notice .progress")).to_be_visible()
+        answers.keyboard.press("Escape")
+        expect(answers.locator("#answer-look")).to_be_enabled()
+        expect(answers.locator("#answer-look-notice .progress")).to_be_hidden()
+    finally:
+        model.seconds = 0.0
+
+
 def test_a_phone_needs_no_sideways_scrolling(browser: "playwright.Browser", url: str) -> None:
     context = browser.new_context(viewport={"width": 390, "height": 844})
     for page in watched(context, url):

@@ -178,6 +178,21 @@ def test_two_sides_answer_beside_each_other_and_what_differs_is_said(tab: "playw
     expect(tab.locator("#class-compared")).to_be_hidden()
 
 
+def test_the_tokens_of_each_label_are_shown_and_a_head_says_that_it_has_none(tab: "playwright.Page") -> None:
+    expect(tab.locator("#class-look")).to_be_disabled()
+    with_own_settings(tab)
+    tab.locator("#class-run").click()
+    tab.locator("#class-look").click()
+    expect(tab.locator("#class-lens-a .lens-pick")).to_have_count(2)
+    expect(tab.locator("#class-look-notice-b")).to_contain_text("no token has a probability")
+    expect(tab.locator("#class-lens-b .token-lens")).to_be_hidden()
+    tab.locator("#class-lens-a .lens-pick", has_text="negative").click()
+    expect(tab.locator("#class-lens-a .lens-tokens .tok")).to_have_text("negative")
+    expect(tab.locator("#class-run")).to_be_enabled()
+    tab.locator("#class-run").click()
+    expect(tab.locator("#class-lens-a .token-lens")).to_be_hidden()
+
+
 def test_many_texts_get_a_column_a_side(tab: "playwright.Page", tmp_path: Path) -> None:
     with_own_settings(tab)
     uploaded(tab, tmp_path, [("positive", "a great film"), ("spam", "win a free prize")])

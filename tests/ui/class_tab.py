@@ -11,8 +11,9 @@ from workbench.evals.data.tables import LOCAL, Table, read_table
 from workbench.evals.methods.head import MULTI_LABEL
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
+from workbench.ui.asking_tokens import looked_at
 from workbench.ui.bench import Bench, Page
-from workbench.ui.class_asking import asked_of_all, explained_by_all
+from workbench.ui.class_asking import all_shown, asked_of_all, explained_by_all, looks_of
 from workbench.ui.class_batch import Batch, Batches
 from workbench.ui.class_examples import EXAMPLES
 from workbench.ui.class_form import settings_column
@@ -57,6 +58,10 @@ class Tab:
     def why(self) -> dict[Any, Any]:
         """Asks about the text without its pieces."""
         return self.after(explained_by_all(self.page, self.one, self.values))
+
+    def look(self) -> dict[Any, Any]:
+        """Asks for the tokens of the labels."""
+        return self.after(looked_at(self.page, self.one.tokens, looks_of(all_shown(self.page, self.one, self.values))))
 
     def after(self, steps: Iterator[dict[Any, Any]]) -> dict[Any, Any]:
         """All updates taken together, which the tab remembers."""

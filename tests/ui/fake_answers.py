@@ -3,15 +3,16 @@
 import math
 import re
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 from tests.ui.fake import FakeLanguageModel, FakeManager
+from tests.ui.fake_classes import WordTokenizer
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard
 from workbench.manager import ModelSpec
 from workbench.text.pending import Later
-from workbench.text.requests import ExtractSpan, Span, Spans
+from workbench.text.requests import ExtractSpan, LogLikelihood, Scored, Span, Spans, TokenText
 
 NULL_SCORE = -3.0
 SCORES = tuple(-1.5 - 0.7 * rank for rank in range(50))
@@ -36,6 +37,8 @@ class AnsweringModel(FakeLanguageModel):
         super().__init__()
         self.seconds = seconds
         self.asked: list[ExtractSpan] = []
+        self.tokenizer = WordTokenizer()
+        self.context_tokens = 512
 
     def extract_steps(self, request: ExtractSpan) -> Generator[tuple[int, int], None, Spans]:
         """Ten steps on the way to the n best."""
@@ -67,6 +70,15 @@ class AnsweringModel(FakeLanguageModel):
             for word, score in zip(found, SCORES, strict=False)
         )
         return Spans(spans, NULL_SCORE, windows=1 + len(request.context) // 2000)
+
+    def loglikelihoods(self, requests: Sequence[LogLikelihood], alternatives: int = 0) -> list[Scored]:
+        """A continuation's log-likelihood is minus its length, a token a word; takes `seconds` too."""
+        time.sleep(self.seconds)
+        words = [re.findall(r"\s*\S+", request.continuation) for request in requests]
+        return [
+            Scored(-sum(map(len, each)), False, tuple(TokenText(1, word, -float(len(word))) for word in each))
+            for each in words
+        ]
 
     def answers(self, requests: list[ExtractSpan]) -> list[Spans]:
         """Each request's answer."""

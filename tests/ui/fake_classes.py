@@ -62,6 +62,10 @@ class ClassifyingModel(FakeLanguageModel):
         self.asked += requests
         return [self._answer(request) for request in requests]
 
+    def loglikelihoods(self, requests: Sequence[LogLikelihood], alternatives: int = 0) -> list[Scored | Classified]:
+        """The same answers, each with a token a word."""
+        return self.answers(requests)
+
     def submit(self, requests: Sequence[Any]) -> Later:
         """The same, when it is waited for."""
         return Later(lambda: self.answers(requests))

@@ -9,9 +9,10 @@ import pytest
 from tests.ui.fake_answers import AnsweringManager
 from workbench.errors import BadRequest
 from workbench.settings import Settings
-from workbench.ui.answer_asking import asked_of_all
+from workbench.ui.answer_asking import asked_of_all, looks_of
 from workbench.ui.answer_one import one_question
 from workbench.ui.answer_settings import settings_column
+from workbench.ui.asking_tokens import looked_at
 from workbench.ui.bench import Bench, Page
 from workbench.ui.sides_bar import sides_bar
 
@@ -39,6 +40,13 @@ class Tab:
         for update in asked_of_all(self.page, self.view, self.settings, self.values):
             self.values |= update
         return self.values
+
+    def look(self) -> list[list[dict[str, Any]]]:
+        """Asks for the tokens of what was answered; of each side's lens the texts."""
+        for update in looked_at(self.page, self.view.tokens, looks_of(self.values[self.view.found])):
+            self.values |= update
+        lines = [map(json.loads, self.values[side.lens].splitlines()) for side in self.view.tokens.sides]
+        return [[line["text"] for line in each if isinstance(line, dict) and "text" in line] for each in lines]
 
 
 @pytest.fixture
@@ -86,3 +94,32 @@ def test_a_question_that_is_missing_is_told_once(tab: Tab) -> None:
     tab.values |= {tab.view.question: " ", tab.page.sides.count: 2}
     with pytest.raises(BadRequest, match="question is empty"):
         tab.ask()
+
+
+def test_the_tokens_of_every_answer_can_be_looked_at(tab: Tab) -> None:
+    answered = [span.text for span in tab.ask()[tab.view.found][0].spans.n_best]
+    looked, *others = tab.look()
+    assert [text["name"] for text in looked] == answered and others == [[], []]
+
+
+def test_a_side_is_also_asked_about_another_sides_answers_and_shows_what_differs(tab: Tab) -> None:
+    tab.own()
+    tab.values[tab.settings.each[1].knobs["n_best"]] = 1
+    tab.ask()
+    a, b, _ = tab.look()
+    assert {text["name"] for text in a} == {text["name"] for text in b} and len(b) > 1
+    assert [text["note"] for text in b] == [""] + ["from the answers of A"] * (len(b) - 1)
+    assert all(text["difference"] == 0 for text in b) and all(text["difference"] is None for text in a)
+
+
+def test_a_heads_answer_has_no_tokens_and_says_so(tab: Tab) -> None:
+    tab.own(method="squad-lora")
+    tab.ask()
+    a, b, _ = tab.look()
+    assert a and not b and "no token has a probability" in tab.values[tab.view.tokens.sides[1].notice]
+
+
+def test_tokens_need_an_answer(tab: Tab) -> None:
+    tab.values[tab.view.found] = ()
+    with pytest.raises(BadRequest, match="Ask first"):
+        tab.look()

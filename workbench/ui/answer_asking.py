@@ -2,44 +2,72 @@
 
 import time
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from workbench.text.language_model import LanguageModel
-from workbench.text.requests import ExtractSpan, Spans
+from workbench.text.requests import ExtractSpan, Span, Spans
 from workbench.ui.answer_one import Found, OneSide, View, compared, without_others
 from workbench.ui.answer_request import build_question
 from workbench.ui.answer_settings import Ask
 from workbench.ui.answer_view import AT_ITS_THRESHOLD, AT_THRESHOLD, answer_text
 from workbench.ui.asking_sides import SideSettings, asked_sides, side_head, together, told_by_side
+from workbench.ui.asking_tokens import Look, looked_at
 from workbench.ui.bench import Page
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import progress_bar, told
 from workbench.ui.ready import made_ready
+from workbench.ui.score_lens import ScoreAsk, span_asks
 from workbench.ui.sides import Chosen
 
 Updates = dict[Any, Any]
 
 
 def connect_one(page: Page, view: View, settings: SideSettings[Ask]) -> None:
-    """The part's events: a run, its Stop, and the thresholds."""
+    """The part's events: a run, the tokens, the Stop of both, and the thresholds."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     notices = [side.notice for side in view.sides]
 
     # Not called answer: Gradio would give the endpoint's name to it.
     def find(values: Updates) -> Iterator[Updates]:
-        yield from told(asked_of_all(page, view, settings, values), notices[0])
-        yield view.buttons(False)
+        found: Sequence[Found] = ()
+        for update in told(asked_of_all(page, view, settings, values), notices[0]):
+            found = update.get(view.found, found)
+            yield update
+        yield view.buttons(False, bool(found))
+
+    def look(values: Updates) -> Iterator[Updates]:
+        yield view.buttons(True)
+        yield from told(looked_at(page, view.tokens, looks_of(_in_use(page, view, values))), view.tokens.notices[0])
+        yield view.buttons(False, bool(values[view.found]))
+
+    def stopped(found: Sequence[Found]) -> Updates:
+        return dict.fromkeys([*notices, *view.tokens.notices], "") | view.buttons(False, bool(found))
 
     inputs = {view.question, view.context} | settings.inputs() | page.sides.inputs()
-    outputs = [*view.results(), view.run, view.stop, page.status]
+    buttons = [view.run, view.tokens.look, view.stop]
+    outputs = [*view.results(), *buttons, page.status]
     answers = view.run.click(find, inputs, outputs, concurrency_limit=None, **quiet)
-    stopped = [*notices, view.run, view.stop]
-    view.stop.click(lambda: dict.fromkeys(notices, "") | view.buttons(False), None, stopped, cancels=[answers], **quiet)
+    tokens = view.tokens.results()
+    looks = view.tokens.look.click(
+        look, {view.found, page.sides.count}, [*tokens, *buttons, page.status], concurrency_limit=None, **quiet
+    )
+    view.run.click(view.tokens.cleared, None, tokens, **quiet)
+    freed = [*notices, *view.tokens.notices, *buttons]
+    view.stop.click(stopped, view.found, freed, cancels=[answers, looks], **quiet)
+    _connect_thresholds(page, view, settings)
+    for button in page.sides.removes:
+        button.click(lambda found: without_others(view, found), view.found, [*view.results(), *tokens], **quiet)
+
+
+def _connect_thresholds(page: Page, view: View, settings: SideSettings[Ask]) -> None:
+    """A threshold that moves decides anew, without asking the model again."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def redecided(values: Updates) -> Updates:
-        found = [one for one in values[view.found] if one.side.index < values[page.sides.count]]
+        found = _in_use(page, view, values)
         thresholds = [values[settings.of(one.side.index, values).threshold] for one in found]
         return compared(view, found, thresholds)
 
@@ -48,8 +76,11 @@ def connect_one(page: Page, view: View, settings: SideSettings[Ask]) -> None:
         shown = [view.compared, *view.heads]
         part.change(redecided, {view.found, page.sides.count, *deciding}, shown, trigger_mode="always_last", **quiet)
     decide_in_browser(settings, [side.answer for side in view.sides])
-    for button in page.sides.removes:
-        button.click(lambda found: without_others(view, found), view.found, view.results(), **quiet)
+
+
+def _in_use(page: Page, view: View, values: Updates) -> list[Found]:
+    """What the sides in use have found."""
+    return [one for one in values[view.found] or () if one.side.index < values[page.sides.count]]
 
 
 def decide_in_browser(settings: SideSettings[Ask], answers: Sequence[gr.HTML]) -> None:
@@ -106,8 +137,9 @@ def _answer(
     yield from made_ready(page, part.notice, spec)
     with page.bench.manager.lease(spec) as model:
         key = None if card is None else page.bench.manager.use_head(spec, method, "answer").key
-        spans, seconds = yield from _read(model, build_question(*asked, key, named), part.notice)
-    found[side.index] = Found(side, spans)
+        request = build_question(*asked, key, named)
+        spans, seconds = yield from _read(model, request, part.notice)
+    found[side.index] = Found(side, request, spans)
     yield {part.notice: "", part.answer: answer_text(*asked, threshold, spans, seconds)}
 
 
@@ -124,3 +156,25 @@ def _read(model: LanguageModel, request: ExtractSpan, notice: gr.HTML) -> Genera
         return end.value, time.monotonic() - began
     finally:
         steps.close()
+
+
+def looks_of(found: Sequence[Found]) -> list[Look]:
+    """What each side's model is asked for the tokens of its answers, and then of those that other sides gave."""
+    return [_look(one, found) for one in found]
+
+
+def _look(one: Found, found: Sequence[Found]) -> Look:
+    if one.request.head is not None:
+        return Look(one.side, head_scores="Its scores are start and end logits.")
+    spans: dict[str, Span] = {}
+    notes: dict[str, str] = {}
+    for each in (one, *found):
+        for span in each.spans.n_best:
+            if spans.setdefault(span.text, span) is span and each is not one:
+                notes[span.text] = f"from the answers of {each.side.letter}"
+
+    def asks(model: LanguageModel) -> list[ScoreAsk]:
+        asked = span_asks(model, one.request, list(spans.values()))
+        return [replace(ask, note=notes.get(ask.name, "")) for ask in asked]
+
+    return Look(one.side, asks)

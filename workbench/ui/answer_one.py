@@ -6,10 +6,11 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.text.requests import Spans
+from workbench.text.requests import ExtractSpan, Spans
 from workbench.ui.answer_compare import SideSpans, span_marks, spans_markup
 from workbench.ui.answer_view import answer_view
 from workbench.ui.asking_sides import side_columns, side_head, suffix_of
+from workbench.ui.asking_tokens import TokenSheet, token_sheet
 from workbench.ui.passages import PASSAGES
 from workbench.ui.sides import Chosen, Side, Sides
 
@@ -23,6 +24,7 @@ class Found:
     """What a side found in the passage."""
 
     side: Chosen
+    request: ExtractSpan
     spans: Spans
 
 
@@ -48,10 +50,12 @@ class View:
     """How the sides' answers stand to each other; empty with one side."""
     found: gr.State
     """Of each side that answered what it found."""
+    tokens: TokenSheet
 
-    def buttons(self, running: bool) -> Updates:
-        """Answer and Stop: exactly one of them can be pressed."""
-        return {self.run: gr.Button(interactive=not running), self.stop: gr.Button(interactive=running)}
+    def buttons(self, running: bool, found: bool = False) -> Updates:
+        """Answer and Stop: exactly one of them can be pressed. The tokens need an answer that is shown."""
+        look = {self.tokens.look: gr.Button(interactive=not running and found)}
+        return look | {self.run: gr.Button(interactive=not running), self.stop: gr.Button(interactive=running)}
 
     def results(self) -> list[Any]:
         """What shows answers."""
@@ -83,7 +87,9 @@ def one_question(sides: Sides) -> View:
     compared = gr.HTML(
         "", js_on_load=None, apply_default_css=False, elem_id="answer-compared", elem_classes="page-notice"
     )
-    return View(question, context, run, stop, heads, parts, compared, gr.State((), time_to_live=3600))
+    found = gr.State((), time_to_live=3600)
+    tokens = token_sheet(sides, "answer", "Each answer")
+    return View(question, context, run, stop, heads, parts, compared, found, tokens)
 
 
 def _one_side(side: Side) -> OneSide:
@@ -99,7 +105,7 @@ def without_others(view: View, found: Sequence[Found]) -> Updates:
     update: Updates = {view.compared: "", view.found: tuple(one for one in found or () if not one.side.index)}
     for part, head in list(zip(view.sides, view.heads, strict=True))[1:]:
         update |= {part.notice: "", part.answer: "", head: ""}
-    return update
+    return update | view.tokens.cleared(first=1)
 
 
 def compared(view: View, found: Sequence[Found], thresholds: Sequence[float]) -> Updates:

@@ -1,16 +1,17 @@
 """Asking about one text on the Classify tab: all sides at once, and each about the text without its pieces."""
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from typing import Any
 
 import gradio as gr
 
 from workbench.errors import BadRequest
 from workbench.evals.asking import ask_one
-from workbench.evals.methods.labels import ClassPrediction, TextExample
+from workbench.evals.methods.labels import ClassPrediction, LabelLikelihood, TextExample
 from workbench.evals.why import Contribution, leave_one_out
 from workbench.ui.asking_sides import SideSettings, asked_sides, together, told_by_side
+from workbench.ui.asking_tokens import Look, looked_at
 from workbench.ui.background import followed
 from workbench.ui.bench import Page
 from workbench.ui.class_form import Form
@@ -20,6 +21,7 @@ from workbench.ui.class_view import EMPTY, Cost, prediction_markup
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import notice, progress_bar, seconds_text, told
 from workbench.ui.ready import made_ready
+from workbench.ui.score_lens import label_asks
 from workbench.ui.sides import Chosen
 from workbench.ui.why_view import MOST_PIECES, WhyLines, pieces_of
 
@@ -27,7 +29,7 @@ Updates = dict[Any, Any]
 
 
 def connect_one(page: Page, one: One, settings: SideSettings[Form]) -> None:
-    """The part's events: Classify, Why, and the Stop of both."""
+    """The part's events: Classify, Why, the tokens, and the Stop of all three."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [*one.results(), page.status]
     notices = [side.notice for side in one.sides]
@@ -44,17 +46,28 @@ def connect_one(page: Page, one: One, settings: SideSettings[Form]) -> None:
         yield from told(explained_by_all(page, one, values), notices[0])
         yield one.buttons(False, any(values[part] is not None for part in shown))
 
+    def look(values: Updates) -> Iterator[Updates]:
+        yield one.buttons(True)
+        yield from told(looked_at(page, one.tokens, looks_of(all_shown(page, one, values))), one.tokens.notices[0])
+        yield one.buttons(False, any(values[part] is not None for part in shown))
+
     def stopped(*found: Shown | None) -> Updates:
-        return dict.fromkeys(notices, "") | one.buttons(False, any(found))
+        return dict.fromkeys([*notices, *one.tokens.notices], "") | one.buttons(False, any(found))
 
     asked = {one.text} | settings.inputs() | page.sides.inputs()
     asks = one.run.click(run_one, asked, outputs, concurrency_limit=None, **quiet)
     looked: set[Any] = {one.pieces, page.sides.count, *shown}
     explains = one.why.click(why, looked, outputs, concurrency_limit=None, **quiet)
-    freed = [*notices, one.run, one.why, one.stop]
-    one.stop.click(stopped, shown, freed, cancels=[asks, explains], **quiet)
+    buttons = [one.run, one.why, one.tokens.look, one.stop]
+    tokens = one.tokens.results()
+    looks = one.tokens.look.click(
+        look, {page.sides.count, *shown}, [*tokens, *buttons, page.status], concurrency_limit=None, **quiet
+    )
+    one.run.click(one.tokens.cleared, None, tokens, **quiet)
+    freed = [*notices, *one.tokens.notices, *buttons]
+    one.stop.click(stopped, shown, freed, cancels=[asks, explains, looks], **quiet)
     for button in page.sides.removes:
-        button.click(lambda: without_others(one), None, one.results(), **quiet)
+        button.click(lambda: without_others(one), None, [*one.results(), *tokens], **quiet)
 
 
 def asked_of_all(page: Page, one: One, settings: SideSettings[Form], values: Updates) -> Iterator[Updates]:
@@ -122,10 +135,28 @@ def _waited(steps: Generator[list[str], None, Any], place: gr.HTML) -> Generator
         steps.close()
 
 
+def all_shown(page: Page, one: One, values: Updates) -> list[Shown]:
+    """The predictions that are shown of the sides in use."""
+    in_use = [values[side.shown] for side in one.sides[: values[page.sides.count]]]
+    return [shown for shown in in_use if shown is not None]
+
+
+def looks_of(shown: Sequence[Shown]) -> list[Look]:
+    """What each side's model is asked for the tokens of its labels, the likeliest first."""
+    return [_look(each) for each in shown]
+
+
+def _look(shown: Shown) -> Look:
+    if not isinstance(shown.method, LabelLikelihood):
+        return Look(shown.side, head_scores="It gives one logit a label.")
+    scores = shown.prediction.scores
+    asks = label_asks(shown.method, shown.example, labels=sorted(scores, key=scores.__getitem__, reverse=True))
+    return Look(shown.side, lambda _: asks)
+
+
 def explained_by_all(page: Page, one: One, values: Updates) -> Iterator[Updates]:
     """Asks every side that shows a prediction about the text without each of its pieces."""
-    in_use = range(values[page.sides.count])
-    shown: list[Shown] = [values[one.sides[index].shown] for index in in_use if values[one.sides[index].shown]]
+    shown = all_shown(page, one, values)
     if not shown:
         raise BadRequest("There is no prediction to explain, or it was made too long ago. Classify the text first.")
     by_words = values[one.pieces] == BY_WORDS

@@ -7,6 +7,7 @@ import gradio as gr
 
 from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.ui.asking_sides import side_columns, side_head, suffix_of
+from workbench.ui.asking_tokens import TokenSheet, token_sheet
 from workbench.ui.class_batch import Batches
 from workbench.ui.class_compare import answer_marks, predictions_markup
 from workbench.ui.class_examples import ClassExample
@@ -54,14 +55,16 @@ class One:
     sides: tuple[OneSide, ...]
     compared: gr.HTML
     """How the sides' predictions stand to each other; empty with one side."""
+    tokens: TokenSheet
     why_heads: tuple[gr.HTML, ...]
     reasons: tuple[gr.HTML, ...]
 
     def buttons(self, running: bool, explained: bool = False) -> Updates:
-        """While something runs, Stop alone can be pressed; Why needs a prediction that is shown."""
+        """While something runs, Stop alone can be pressed; Why and the tokens need a prediction that is shown."""
         return {
             self.run: gr.Button(interactive=not running),
             self.why: gr.Button(interactive=not running and explained),
+            self.tokens.look: gr.Button(interactive=not running and explained),
             self.stop: gr.Button(interactive=running),
         }
 
@@ -69,7 +72,7 @@ class One:
         """What shows predictions."""
         of_sides = [part for side in self.sides for part in (side.notice, side.result, side.shown)]
         shown = [*self.heads, *of_sides, self.compared, *self.why_heads, *self.reasons]
-        return [self.text, *shown, self.run, self.why, self.stop]
+        return [self.text, *shown, self.run, self.why, self.tokens.look, self.stop]
 
     def named(self, side: Chosen) -> Updates:
         """The heads of a side's columns."""
@@ -91,12 +94,13 @@ def one_text(first: ClassExample, sides: Sides) -> One:
     compared = gr.HTML(
         "", js_on_load=None, apply_default_css=False, elem_id="class-compared", elem_classes="page-notice"
     )
+    tokens = token_sheet(sides, "class", "Each label")
     pieces = gr.Radio(
         [BY_TOKENS, BY_WORDS], value=BY_TOKENS, label="Why takes out", elem_id="class-pieces",
         info="One at a time. Each is a text more to ask about: words are fewer.",
     )  # fmt: skip
     why_heads, reasons = side_columns(sides, lambda side: why_view(f"why-view{suffix_of(side)}"))
-    return One(text, run, why, stop, pieces, heads, parts, compared, why_heads, reasons)
+    return One(text, run, why, stop, pieces, heads, parts, compared, tokens, why_heads, reasons)
 
 
 def _one_side(side: Side) -> OneSide:
@@ -137,7 +141,7 @@ def cleared(one: One) -> Updates:
 
 def without_others(one: One) -> Updates:
     """The columns after A without what stood in them: the sides have moved."""
-    update: Updates = {one.compared: ""} | dict.fromkeys(one.reasons[1:], "")
+    update: Updates = {one.compared: ""} | dict.fromkeys(one.reasons[1:], "") | one.tokens.cleared(first=1)
     for part, head, why_head in list(zip(one.sides, one.heads, one.why_heads, strict=True))[1:]:
         update |= {part.notice: "", part.result: EMPTY, part.shown: None, head: "", why_head: ""}
     return update

@@ -76,6 +76,7 @@ def _connect(page: Page, container: gr.Tab, view: View) -> None:
         yield {view.parts: gr.Tabs(selected="one"), **found} if found else {}
 
     view.many.table.select(look_into, {view.many.batches}, [view.parts, *view.one.results()], **quiet)
+    view.many.table.select(view.one.tokens.cleared, None, view.one.tokens.results(), **quiet)
 
 
 def _filled(view: View, index: int) -> Updates:
