@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.pages import expect, playwright, serve, watched
+from tests.browser.pages import expect, pick, playwright, serve, watched
 from tests.ui.fake_classes import ClassifyingManager
 from workbench.ui.class_examples import EXAMPLES
 
@@ -125,6 +125,7 @@ def test_hostile_texts_are_shown_and_never_run(tab: "playwright.Page", tmp_path:
     tab.get_by_label("Labels").fill(f"positive\n{HOSTILE}")
     tab.locator("#class-shots").get_by_text("Dull, noisy").wait_for()
     tab.get_by_role("button", name="Happy or sad").click()
+    expect(tab.get_by_label("Text", exact=True)).to_have_value(EXAMPLES[3].texts[0])
     tab.get_by_label("Labels").fill(f"positive\n{HOSTILE}")
     tab.get_by_label("Text", exact=True).fill(HOSTILE)
     tab.locator("#class-run").click()
@@ -191,6 +192,16 @@ def test_the_tokens_of_each_label_are_shown_and_a_head_says_that_it_has_none(tab
     expect(tab.locator("#class-run")).to_be_enabled()
     tab.locator("#class-run").click()
     expect(tab.locator("#class-lens-a .token-lens")).to_be_hidden()
+
+
+def test_a_swap_takes_each_sides_own_method_along(tab: "playwright.Page") -> None:
+    with_own_settings(tab)
+    pick(tab, "Precision B", "bfloat16")
+    tab.locator("#swap-sides").click()
+    expect(tab.get_by_label("Precision A", exact=True)).to_have_value("bfloat16")
+    expect(tab.locator("#class-facts-b")).to_contain_text("The language model itself")
+    tab.locator(".side-settings:visible").get_by_role("tab", name="A", exact=True).click()
+    expect(tab.locator("#class-facts")).to_contain_text("0.981")
 
 
 def test_many_texts_get_a_column_a_side(tab: "playwright.Page", tmp_path: Path) -> None:

@@ -12,11 +12,13 @@ from workbench.errors import BadRequest
 from workbench.settings import Settings
 from workbench.ui.asking_sides import (
     SideSettings,
+    moved_to_b,
     side_columns,
     side_head,
     side_settings,
     slowly,
     suffix_of,
+    swapped,
     together,
     told_by_side,
 )
@@ -94,6 +96,20 @@ def test_a_side_follows_a_until_it_is_unticked(sides: Sides) -> None:
     assert [settings.of(index, values) for index in range(3)] == [settings.each[0]] * 3
     values[settings.as_a[0]] = False
     assert [settings.of(index, values) for index in range(3)] == [*settings.each[:2], settings.each[0]]
+
+
+def test_a_swap_gives_each_the_others_own_settings_and_the_model_that_comes_with_them(sides: Sides) -> None:
+    settings = drawn(sides)
+
+    def taken(to: int, source: int, values: Updates, model: int) -> Updates:
+        return {settings.each[to].box: (values[settings.each[source].box], model)}
+
+    a, b, c = (own.box for own in settings.each)
+    values: Updates = {a: "a", b: "b", c: "c", settings.as_a[0]: True, settings.as_a[1]: False}
+    assert b not in swapped(settings, taken, values)
+    assert swapped(settings, taken, values | {settings.as_a[0]: False}) == {a: ("b", 1), b: ("a", 0)}
+    moved = moved_to_b(settings, taken, values)
+    assert moved == {b: ("c", 2), settings.as_a[0]: False, settings.as_a[1]: True}
 
 
 def test_a_page_with_one_side_shows_no_other(sides: Sides) -> None:

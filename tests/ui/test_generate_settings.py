@@ -8,7 +8,6 @@ import pytest
 from tests.ui.fake import FakeManager
 from workbench.errors import BadRequest
 from workbench.settings import Settings
-from workbench.ui import generate_settings
 from workbench.ui.bench import Bench
 from workbench.ui.generate_settings import GenerateSettings, settings_view
 from workbench.ui.sides_bar import sides_bar
@@ -63,19 +62,3 @@ def test_a_value_out_of_range_names_its_side_where_there_are_several(settings: G
         settings.requests("Once", 2, values)
     with pytest.raises(BadRequest, match=r"^temperature"):
         settings.requests("Once", 1, values | {a.knobs["temperature"]: -1})
-
-
-def test_a_swap_gives_each_the_others_own_settings(settings: GenerateSettings) -> None:
-    a, b, _ = settings.sides.each
-    values = values_of(settings) | {a.knobs["top_k"]: 40, b.knobs["top_k"]: 3}
-    assert a.knobs["top_k"] not in generate_settings._swapped(settings.sides, values)
-    values[settings.sides.as_a[0]] = False
-    swapped = generate_settings._swapped(settings.sides, values)
-    assert (swapped[a.knobs["top_k"]], swapped[b.knobs["top_k"]]) == (3, 40)
-
-
-def test_the_third_sides_settings_move_with_it(settings: GenerateSettings) -> None:
-    _, b, c = settings.sides.each
-    b_as_a, c_as_a = settings.sides.as_a
-    moved = generate_settings._moved_to_b(settings.sides, values_of(settings) | {c_as_a: False, c.banned: "wolf"})
-    assert moved[b.banned] == "wolf" and moved[b_as_a] is False and moved[c_as_a] is True

@@ -136,15 +136,15 @@ def connect_lists(page: Page, container: gr.Tab, settings: SideSettings[Ask]) ->
     for side, ask in zip(sides, settings.each, strict=True):
         _connect_method(page, side, ask, quiet)
 
-    def copied(index: int, values: Updates) -> Updates:
-        first, own = settings.each[0], settings.each[index]
-        prompt = {to: values[part] for part, to in zip(first.prompt(), own.prompt(), strict=True)}
-        knobs = {own.knobs[knob.name]: knob.moved(values[first.knobs[knob.name]]) for knob in (*ANSWERS, *WINDOWS)}
-        spec = chosen_spec(bench, sides[index], values)
-        listed = _lists(bench, own, spec, values[first.method], threshold=values[first.threshold])
+    def taken(to: int, source: int, values: Updates, model: int) -> Updates:
+        own, other = settings.each[to], settings.each[source]
+        prompt = {mine: values[theirs] for mine, theirs in zip(own.prompt(), other.prompt(), strict=True)}
+        knobs = {own.knobs[knob.name]: knob.moved(values[other.knobs[knob.name]]) for knob in (*ANSWERS, *WINDOWS)}
+        spec = chosen_spec(bench, sides[model], values)
+        listed = _lists(bench, own, spec, values[other.method], threshold=values[other.threshold])
         return listed | prompt | knobs
 
-    connect_settings(page.sides, settings, copied)
+    connect_settings(page.sides, settings, taken)
 
 
 def _connect_method(page: Page, side: Side, ask: Ask, quiet: dict[str, Any]) -> None:

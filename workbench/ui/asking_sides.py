@@ -87,21 +87,43 @@ def side_settings(sides: Sides, draw: Callable[[str], Own]) -> SideSettings[Own]
     return SideSettings(tuple(each), tuple(as_a), tuple(copies), tuple(places))
 
 
-def connect_settings(sides: Sides, settings: SideSettings[Own], copied: Callable[[int, Updates], Updates]) -> None:
-    """A side's own controls appear once it is not asked as A, and can be filled with A's.
+class Taken(Protocol):
+    """Gives one side's values to another side's controls."""
 
-    Args:
-        copied: the updates that give A's values to the controls of a side, by its index.
-    """
+    def __call__(self, to: int, source: int, values: Updates, model: int) -> Updates:
+        """The updates of the controls of side `to`; `model` is the side that has the model which it will be asked."""
+        ...
+
+
+def connect_settings(sides: Sides, settings: SideSettings[Own], taken: Taken) -> None:
+    """A side's own controls appear once it is not asked as A, can be filled with A's, and move with the side."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    every = sides.inputs() | settings.inputs()
     others = zip(settings.each[1:], settings.as_a, settings.copies, settings.places, strict=True)
     for index, (own, as_a, copy, place) in enumerate(others, start=1):
 
         def copy_from_a(values: Updates, index: int = index) -> Updates:
-            return copied(index, values)
+            return taken(index, 0, values, model=index)
 
         as_a.change(lambda follows: gr.Column(visible=not follows), as_a, place, **quiet)
-        copy.click(copy_from_a, sides.inputs() | settings.inputs(), own.parts(), **quiet)
+        copy.click(copy_from_a, every, own.parts(), **quiet)
+    a, b = (own.parts() for own in settings.each[:2])
+    sides.swap.click(lambda values: swapped(settings, taken, values), every, [*a, *b], **quiet)
+    after_a = [*settings.as_a, *b]
+    sides.removes[0].click(lambda values: moved_to_b(settings, taken, values), every, after_a, **quiet)
+
+
+def swapped(settings: SideSettings[Own], taken: Taken, values: Updates) -> Updates:
+    """A's settings and B's in each other's place; as they are where B is asked as A is."""
+    if settings.follows(1, values):
+        return {settings.each[0].parts()[0]: gr.skip()}
+    return taken(0, 1, values, model=1) | taken(1, 0, values, model=0)
+
+
+def moved_to_b(settings: SideSettings[Own], taken: Taken, values: Updates) -> Updates:
+    """C's settings in B's place, as the bar moves C's model there."""
+    b, c = settings.as_a
+    return taken(1, 2, values, model=2) | {b: values[c], c: True}
 
 
 def asked_sides(page: Page, values: Updates) -> list[Chosen]:

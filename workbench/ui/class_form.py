@@ -209,13 +209,13 @@ def connect_forms(page: Page, container: gr.Tab, settings: SideSettings[Form]) -
             lambda name: gr.Textbox(visible=name == "pmi"), form.normalization, form.premise, **quiet
         )
 
-    def copied(index: int, values: Updates) -> Updates:
-        first, own = settings.each[0], settings.each[index]
-        prompt = {to: values[part] for part, to in zip(first.prompt(), own.prompt(), strict=True)}
-        spec = chosen_spec(bench, sides[index], values)
-        return prompt | _lists(bench, own, spec, values[first.method], values[first.threshold])
+    def taken(to: int, source: int, values: Updates, model: int) -> Updates:
+        own, other = settings.each[to], settings.each[source]
+        prompt = {mine: values[theirs] for mine, theirs in zip(own.prompt(), other.prompt(), strict=True)}
+        spec = chosen_spec(bench, sides[model], values)
+        return prompt | _lists(bench, own, spec, values[other.method], values[other.threshold])
 
-    connect_settings(page.sides, settings, copied)
+    connect_settings(page.sides, settings, taken)
 
 
 def _lists(bench: Bench, form: Form, spec: ModelSpec, method: str, threshold: float | None = None) -> Updates:

@@ -99,40 +99,18 @@ def settings_view(sides: Sides) -> GenerateSettings:
 
 
 def connect(sides: Sides, settings: GenerateSettings) -> None:
-    """Presets move the sliders, a slider leaves its preset, and a side's own settings can be filled with A's."""
+    """Presets move the sliders, a slider leaves its preset, and a side's own settings move with it."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     for own in settings.sides.each:
         shaped = [own.knobs[knob.name] for knob in controls.PRESET_KNOBS]
         own.preset.input(controls.preset_values, own.preset, shaped, **quiet)
         gr.on([slider.input for slider in shaped], None, None, own.preset, js="() => null", **quiet)
-    first = settings.sides.each[0].parts()
 
-    def copied(index: int, values: Updates) -> Updates:
-        own = settings.sides.each[index].parts()
-        return {mine: values[theirs] for mine, theirs in zip(own, first, strict=True)}
+    def taken(to: int, source: int, values: Updates, model: int) -> Updates:
+        mine, theirs = settings.sides.each[to].parts(), settings.sides.each[source].parts()
+        return {own: values[other] for own, other in zip(mine, theirs, strict=True)}
 
-    connect_settings(sides, settings.sides, copied)
-    every = settings.sides.inputs()
-    a, b, c = settings.sides.each
-    sides.swap.click(lambda values: _swapped(settings.sides, values), every, a.parts() + b.parts(), **quiet)
-    after_a = [*settings.sides.as_a, *b.parts(), *c.parts()]
-    sides.removes[0].click(lambda values: _moved_to_b(settings.sides, values), every, after_a, **quiet)
-
-
-def _swapped(sides: SideSettings[Shaping], values: Updates) -> Updates:
-    """A's settings and B's in each other's place; as they are where B is asked as A is."""
-    a, b = (side.parts() for side in sides.each[:2])
-    if sides.follows(1, values):
-        return {a[0]: gr.skip()}
-    pairs = list(zip(a, b, strict=True))
-    return {mine: values[theirs] for mine, theirs in pairs} | {theirs: values[mine] for mine, theirs in pairs}
-
-
-def _moved_to_b(sides: SideSettings[Shaping], values: Updates) -> Updates:
-    """C's settings in B's place, as the bar moves C's model there."""
-    _, b, c = sides.each
-    moved = {mine: values[theirs] for mine, theirs in zip(b.parts(), c.parts(), strict=True)}
-    return moved | {sides.as_a[0]: values[sides.as_a[1]], sides.as_a[1]: True}
+    connect_settings(sides, settings.sides, taken)
 
 
 def _shaping(suffix: str) -> Shaping:

@@ -69,10 +69,10 @@ def connect(page: Page) -> None:
         def removed(values: Updates, index: int = place) -> Updates:
             return in_use(sides, values[sides.count] - 1, moved_down(sides, values, index))
 
-        button.click(removed, sides.inputs(), shown, **quiet)
+        moved_first(button).then(removed, sides.inputs(), shown, **quiet)
     a, b = sides.all[:2]
     pair = [a.model, a.precision, b.model, b.precision]
-    sides.swap.click(lambda *now: (*now[2:], *now[:2]), pair, pair, **quiet)
+    moved_first(sides.swap).then(lambda *now: (*now[2:], *now[:2]), pair, pair, **quiet)
 
     _connect_memory(page, quiet)
 
@@ -82,6 +82,11 @@ def connect(page: Page) -> None:
     models = [side.model for side in sides.all]
     page.tabs.select(lists, set(models), models, **quiet)
     page.address.waits_for(page.blocks.load(lists, set(models), models, **quiet))
+
+
+def moved_first(button: gr.Button) -> Any:
+    """A press after which tabs have moved their settings: a side with another model keeps the method that it finds."""
+    return button.click(lambda: None, None, None, show_progress="hidden", api_visibility="private")
 
 
 def _connect_memory(page: Page, quiet: dict[str, Any]) -> None:
