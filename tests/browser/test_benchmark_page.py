@@ -56,6 +56,9 @@ def two_sides(form: "playwright.Page", *precisions: str) -> None:
     for letter, name in zip("ab", precisions, strict=True):
         form.locator(f"#side-{letter}-precision input").click()
         form.get_by_role("option", name=name, exact=True).click()
+        expect(form.get_by_role("option")).to_have_count(
+            0
+        )  # the list closes slowly, and the next one has the same names
 
 
 def test_tasks_are_found_shown_and_tried(form: "playwright.Page") -> None:
