@@ -55,6 +55,14 @@ def length(tab: "playwright.Page", tokens: int) -> None:
     tab.get_by_label("number input for Length, at most").first.press("Tab")
 
 
+def saved_text(tab: "playwright.Page", letter: str) -> dict[str, Any]:
+    """What Save JSON of a column hands out."""
+    with tab.expect_download() as download:
+        tab.locator(f"#lens-{letter} [data-do=json]").click()
+    found: dict[str, Any] = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    return found
+
+
 def blind(tab: "playwright.Page") -> None:
     """Two blind texts, written to their ends."""
     length(tab, 12)
@@ -201,6 +209,10 @@ def test_a_blind_comparison_hides_names_until_the_vote(tab: "playwright.Page") -
     expect(tab.locator("#vote")).to_be_hidden()
     assert sorted(name.split()[0] for name in tab.locator(".side-name").all_inner_texts()) == ["A", "B"]
     ended(tab, "a", "b")
+    saved = [saved_text(tab, letter) for letter in ("a", "b")]
+    assert sorted((one["side"], one["model"]) for one in saved) == [("A", "demo"), ("B", "demo · int8")]
+    heads = tab.locator(".sides").first.locator(".side-name").all_inner_texts()
+    assert all(one["side"] in head and one["model"] in head for one, head in zip(saved, heads, strict=False))
 
 
 def test_votes_are_counted_and_can_be_saved(tab: "playwright.Page") -> None:
@@ -265,9 +277,7 @@ def test_two_columns_streaming_give_each_the_tokens_that_it_has_alone(browser: "
         generate(page, "The fox said")
         expect(page.locator("#run")).to_be_enabled()
         for letter, precision in (("a", None), ("b", "int8")):
-            with page.expect_download() as download:
-                page.locator(f"#lens-{letter} [data-do=json]").click()
-            saved: dict[str, Any] = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+            saved = saved_text(page, letter)
             request = Generate(
                 "The fox said", max_new_tokens=48, seed=11, sampling=Sampling(temperature=0.8, top_p=0.95)
             )

@@ -1,5 +1,6 @@
 """Blind comparisons: an order by lot, and votes on what stands where."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from workbench.text.requests import Generate
 from workbench.ui.blind import contender_names, shuffled, vote_on
 from workbench.ui.blind_view import tally_markup
 from workbench.ui.generate_columns import Asked, Shown
+from workbench.ui.lens import LensLines
 from workbench.ui.sides import Chosen
 from workbench.ui.votes import BAD, TIE, Tally
 
@@ -67,6 +69,17 @@ def test_a_blind_head_says_the_place_alone_and_a_revealed_one_both() -> None:
     assert "demo" not in "".join(SHOWN.heads()) and "Left" in SHOWN.heads()[0]
     told = SHOWN.revealed().heads()[0]
     assert "demo · int8" in told and "Left" in told
+
+
+def test_a_revealed_lens_says_letter_and_model() -> None:
+    values = [LensLines("", one.request, SHOWN.mark(place)).text() for place, one in enumerate(SHOWN.columns)]
+    assert '"side":"Left"' in values[0] and "int8" not in "".join(values)
+    told = [json.loads(value.splitlines()[-1])["named"] for value in SHOWN.revealed().lenses(values)]
+    assert [(one["side"], one["model"]) for one in told] == [("B", "demo \u00b7 int8"), ("A", "demo")]
+
+
+def test_a_lens_without_a_text_stays_empty_when_all_is_revealed() -> None:
+    assert SHOWN.revealed().lenses(["", ""]) == ["", ""]
 
 
 def test_the_tally_holds_no_markup_from_outside() -> None:

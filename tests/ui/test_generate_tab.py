@@ -28,7 +28,7 @@ class Opened:
             self.page = Page(bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox(), sides_bar(bench))
             sides = self.page.sides
             heads, columns = side_columns(sides, column_view)
-            ballot = ballot_view(sides, heads, [column.figures for column in columns])
+            ballot = ballot_view(sides, heads, columns)
             self.view = View(
                 **generate._writing_column(), heads=heads, columns=columns, ballot=ballot,
                 settings=settings_view(sides), shown=gr.State(None),

@@ -13,7 +13,7 @@ import gradio as gr
 from workbench.ui.bench import Bench, Page
 from workbench.ui.blind import vote_on
 from workbench.ui.figures import figures
-from workbench.ui.generate_columns import Shown
+from workbench.ui.generate_columns import Column, Shown
 from workbench.ui.parts import notice, told
 from workbench.ui.sides import Sides
 from workbench.ui.votes import BAD, TIE, Tally, Vote, tallies
@@ -24,7 +24,7 @@ _NO_VOTES = (
     '<p class="empty">No votes yet: tick Blind comparison at the top, generate, and say which text is better.</p>'
 )
 
-_UNLESS_WRITING = "(shown, blind) => [shown, blind || !document.querySelector('#stop').disabled]"
+_UNLESS_WRITING = "(shown, blind, ...lenses) => [shown, blind || !document.querySelector('#stop').disabled, ...lenses]"
 """Unticking reveals nothing while the texts are being written."""
 
 
@@ -43,7 +43,7 @@ class Ballot:
     tally: gr.HTML
     download: gr.DownloadButton
     heads: Sequence[gr.HTML]
-    figures: Sequence[gr.HTML]
+    columns: Sequence[Column]
 
     def parts(self) -> set[Any]:
         """What `shown` updates."""
@@ -59,11 +59,21 @@ class Ballot:
             self.message: "",
         }
 
-    def revealed(self, known: Shown) -> Updates:
-        """Names and figures of what was blind until now; the vote is over."""
-        kept = [asked.figures or figures() for asked in known.columns]
-        heads = dict(zip(self.heads, known.heads(), strict=False))
-        return heads | dict(zip(self.figures, kept, strict=False)) | self.shown(None)
+    def reveals(self) -> list[Any]:
+        """What `revealed` updates."""
+        own = [part for column in self.columns for part in (column.tokens, column.figures)]
+        return [*self.heads, *own, *self.parts()]
+
+    def revealed(self, known: Shown, lenses: Sequence[str]) -> Updates:
+        """Names and figures of what was blind until now; the vote is over.
+
+        Args:
+            lenses: the values of the columns' lenses.
+        """
+        told: Updates = dict(zip(self.heads, known.heads(), strict=False))
+        for column, asked, value in zip(self.columns, known.columns, known.lenses(lenses), strict=False):
+            told |= {column.tokens: value, column.figures: asked.figures or figures()}
+        return told | self.shown(None)
 
     def counted(self, bench: Bench) -> Updates:
         """What all votes come to.
@@ -80,7 +90,7 @@ class Ballot:
         return {self.tally: tally_markup(found), self.download: download}
 
 
-def ballot_view(sides: Sides, heads: Sequence[gr.HTML], figure_views: Sequence[gr.HTML]) -> Ballot:
+def ballot_view(sides: Sides, heads: Sequence[gr.HTML], columns: Sequence[Column]) -> Ballot:
     """Draws the vote, and below it what all votes come to; both stand there only with two sides or more."""
     plain: dict[str, Any] = {"js_on_load": None, "apply_default_css": False}
     with gr.Column(visible=False, elem_id="ballot") as whole:
@@ -95,42 +105,44 @@ def ballot_view(sides: Sides, heads: Sequence[gr.HTML], figure_views: Sequence[g
             tally = gr.HTML(_NO_VOTES, elem_id="blind-tally", **plain)
             download = gr.DownloadButton("Save all votes", interactive=False, elem_id="save-votes", size="sm")
     sides.follow(1, whole)
-    return Ballot(place, left, middle, right, tie, bad, message, tally, download, heads, figure_views)
+    return Ballot(place, left, middle, right, tie, bad, message, tally, download, heads, columns)
 
 
 def connect(page: Page, ballot: Ballot, shown: gr.State) -> None:
     """The events: a vote, Blind unticked when nothing is being written, and the page's arrival."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    revealed = [shown, *ballot.heads, *ballot.figures, *ballot.parts()]
+    revealed, lenses = [shown, *ballot.reveals()], [column.tokens for column in ballot.columns]
     counted = [ballot.tally, ballot.download]
     last = "last"
     choices = {last: ballot.right, "0": ballot.left, "1": ballot.middle, TIE: ballot.tie, BAD: ballot.bad}
     for name, button in choices.items():
 
-        def vote(now: Shown | None, name: str = name) -> Iterator[Updates]:
+        def vote(now: Shown | None, *values: str, name: str = name) -> Iterator[Updates]:
             known = now or Shown(())
             choice = str(len(known.columns) - 1) if name == last else name
-            yield from told(_voted(page.bench, ballot, shown, known, choice), ballot.message)
+            yield from told(_voted(page.bench, ballot, shown, known, choice, values), ballot.message)
 
-        button.click(vote, shown, revealed + counted, **quiet)
+        button.click(vote, [shown, *lenses], revealed + counted, **quiet)
 
-    def unticked(now: Shown | None, blind: bool) -> Updates:
+    def unticked(now: Shown | None, blind: bool, *values: str) -> Updates:
         if blind or now is None or not now.blind:
             return {shown: gr.skip()}
         known = now.revealed()
-        return {shown: known} | ballot.revealed(known)
+        return {shown: known} | ballot.revealed(known, values)
 
-    page.sides.blind.input(unticked, [shown, page.sides.blind], revealed, js=_UNLESS_WRITING, **quiet)
+    page.sides.blind.input(unticked, [shown, page.sides.blind, *lenses], revealed, js=_UNLESS_WRITING, **quiet)
     page.blocks.load(lambda: ballot.counted(page.bench), None, counted, **quiet)
 
 
-def _voted(bench: Bench, ballot: Ballot, shown: gr.State, now: Shown, choice: str) -> Iterator[Updates]:
+def _voted(
+    bench: Bench, ballot: Ballot, shown: gr.State, now: Shown, choice: str, lenses: Sequence[str]
+) -> Iterator[Updates]:
     """Keeps a vote, then tells who wrote what."""
     vote = vote_on(now, choice)
     bench.votes.append(vote)
     known = now.revealed()
     message = notice("good", _said(vote), "The vote is kept. The names and figures stand above now.")
-    yield {shown: known} | ballot.revealed(known) | ballot.counted(bench) | {ballot.message: message}
+    yield {shown: known} | ballot.revealed(known, lenses) | ballot.counted(bench) | {ballot.message: message}
 
 
 def _said(vote: Vote) -> str:

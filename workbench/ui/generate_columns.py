@@ -13,7 +13,7 @@ from workbench.text.requests import Generate, Generated
 from workbench.ui.asking_sides import side_head
 from workbench.ui.bench import Bench, Page
 from workbench.ui.figures import figures, figures_view
-from workbench.ui.lens import LensLines, lens
+from workbench.ui.lens import LensLines, lens, named
 from workbench.ui.merged import merged
 from workbench.ui.parts import error_notice, progress_bar
 from workbench.ui.sides import Chosen, Side
@@ -63,19 +63,23 @@ class Shown:
         return all(asked.text is not None for asked in self.columns)
 
     def mark(self, place: int) -> str:
-        """What a column is called."""
-        if self.blind or self.was_blind:
+        """What a column is called beside the others."""
+        if self.blind:
             return PLACES[len(self.columns)][place]
         return self.columns[place].side.letter if len(self.columns) > 1 else ""
 
     def heads(self) -> list[str]:
-        """The markup of the columns' heads."""
-        marks = [self.mark(place) for place in range(len(self.columns))]
+        """The markup of the columns' heads; what was blind still says where it stood."""
         if self.blind:
-            return [f'<p class="side-name"><b>{mark}</b></p>' for mark in marks]
+            return [f'<p class="side-name"><b>{mark}</b></p>' for mark in PLACES[len(self.columns)]]
         sides = [asked.side for asked in self.columns]
-        pairs = zip(sides, marks, strict=True)
-        return [side_head(side.letter, side.name, mark if self.was_blind else "") for side, mark in pairs]
+        places = PLACES[len(sides)] if self.was_blind else [""] * len(sides)
+        return [side_head(side.letter, side.name, place) for side, place in zip(sides, places, strict=True)]
+
+    def lenses(self, values: Sequence[str]) -> list[str]:
+        """The values of the columns' lenses, with who wrote the texts as it is known now."""
+        pairs = enumerate(zip(self.columns, values, strict=False))
+        return [named(value, asked.side.name, self.mark(place)) for place, (asked, value) in pairs]
 
     def revealed(self) -> "Shown":
         """The same with everything told."""

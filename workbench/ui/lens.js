@@ -121,6 +121,7 @@ function markCut() {
 
 function take(item) {
   if (item.result) result = item.result;
+  else if (item.named) head = { ...head, ...item.named };
   else if (item.request || item.scores) { head = item; drawPrompt(); }
   else if (item.text) texts.push({ ...item.text, tokens: [] });
   else if (head.scores) texts[texts.length - 1].tokens.push(item);

@@ -96,6 +96,14 @@ class LensLines:
         return self._head + "".join(self._lines) + end
 
 
+def named(value: str, model: str, side: str) -> str:
+    """A lens's value that tells at its end who wrote the text: what was blind, or where a side moved to.
+
+    The end overrules the beginning, so that a lens that shows the text already need not draw it anew.
+    """
+    return value + _line({"named": {"model": model, "side": side}}) if value else value
+
+
 def unchanged(earlier: list[TokenText], later: list[TokenText]) -> int:
     """How many tokens of an earlier snapshot stand in a later one: all, or all but the last.
 

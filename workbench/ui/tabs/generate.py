@@ -92,7 +92,7 @@ def build(page: Page, container: gr.Tab) -> None:
         with gr.Column(scale=7, min_width=320):
             writing = _writing_column()
             heads, columns = side_columns(page.sides, column_view)
-            ballot = ballot_view(page.sides, heads, [column.figures for column in columns])
+            ballot = ballot_view(page.sides, heads, columns)
             code = code_panel("generate-code")
         with gr.Column(scale=3, min_width=300, elem_classes="settings"):
             settings = settings_view(page.sides)
