@@ -5,26 +5,25 @@
 
 transformers' GPT2LMHeadModel: learned positions, attention and MLP one after the other. It has the width and the heads
 of our model; layers, and whether embedding and output share their weights, are chosen to come nearest to its number of
-parameters. Tokens, batches, optimizer, learning rates, clipping and autocast are those of workbench/training/pretrain.
+parameters. It is trained by workbench/training/pretrain: the same tokens, batches, optimizer and learning rates.
 (GPT-2 holds queries, keys and values in one matrix, which Muon treats as one.) --ours is the training-log.jsonl of our
 run with the same settings, --model its checkpoint, measured like the twin. Started again after a stop, it goes on.
 """
 
 import argparse
 import dataclasses
+import functools
 import json
 import os
 import sys
-import time
-import zlib
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import GPT2Config, GPT2LMHeadModel
 
 from tests.performance.bits_per_byte import model_bits
@@ -32,11 +31,9 @@ from workbench.gptj.config import GPTJConfig
 from workbench.gptj.model import GPTJForCausalLM
 from workbench.loading.load import from_pretrained
 from workbench.text.tokenizer import Tokenizer
-from workbench.training.batches import Windows
 from workbench.training.corpus import Document, pack, read_documents
-from workbench.training.optimizers import PretrainingOptimizer
-from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress, bits_per_byte
-from workbench.training.state import LOG_FILE, STATE_FILE, read_state, trim_log, write_state
+from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress, pretrain_network
+from workbench.training.state import LOG_FILE, read_state
 
 OTHER_LAYERS = range(-2, 9)
 """That a twin may have more than ours."""
@@ -88,72 +85,20 @@ def parameters_of(make: Callable[[], nn.Module]) -> int:
         return sum(weight.numel() for weight in make().parameters())
 
 
-class Twin:
-    """The model in training, with its state on disk."""
-
-    def __init__(self, config: GPT2Config, settings: PretrainSettings, checksum: int, folder: Path, compiled: bool):
-        self.settings, self.folder, self.step, self.seconds = settings, folder, 0, 0.0
-        told = {name: value for name, value in config.to_dict().items() if name != "transformers_version"}
-        self._names = json.dumps([told, asdict(settings), checksum], sort_keys=True, default=str)
-        torch.manual_seed(settings.seed)
-        self.model = GPT2LMHeadModel(config).train()
-        blocks = self.model.transformer.h
-        self.optimizer = PretrainingOptimizer(settings.optimizer, self.model, blocks, settings.weight_decay)
-        self._loss: Callable[[Tensor], Tensor] = torch.compile(self._plain_loss) if compiled else self._plain_loss
-        folder.mkdir(parents=True, exist_ok=True)
-        if (folder / STATE_FILE).exists():
-            self._resume()
-        trim_log(folder, self.step)
-
-    def train_step(self, batch: Tensor, learning_rate: float) -> float:
-        """One optimizer step over (B, T + 1) token ids; gives the loss in nats a token."""
-        loss = self._loss(batch)
-        self.optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.settings.clip)
-        self.optimizer.step(learning_rate)
-        self.step += 1
-        return loss.item()
-
-    def save(self) -> None:
-        """Writes the state in place of the old one: never half-written."""
-        state = {"names": self._names, "step": self.step, "seconds": self.seconds}
-        weights = {"model": self.model.state_dict(), "optimizer": self.optimizer.state_dict()}
-        write_state(self.folder, state | weights)
-
-    def _plain_loss(self, batch: Tensor) -> Tensor:
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            logits = self.model(batch[:, :-1], use_cache=False).logits
-        return torch.nn.functional.cross_entropy(logits.float().flatten(0, 1), batch[:, 1:].flatten())
-
-    def _resume(self) -> None:
-        state = read_state(self.folder)
-        if state.get("names") != self._names:
-            raise SystemExit(f"{self.folder} holds a run with other settings or tokens. Choose another folder.")
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.seconds = state["step"], state["seconds"]
+def train(
+    config: GPT2Config, tokens: np.ndarray, held_out: HeldOut, settings: PretrainSettings, folder: Path, compiled: bool
+) -> Iterator[TrainProgress]:
+    """Trains as our model is trained; started again, it goes on."""
+    told = {name: value for name, value in config.to_dict().items() if name != "transformers_version"}
+    make = functools.partial(GPT2LMHeadModel, config)
+    return pretrain_network(make, told, tokens, held_out, settings, folder, compiled)
 
 
-def train(twin: Twin, tokens: np.ndarray, held_out: HeldOut, settings: PretrainSettings) -> Iterator[TrainProgress]:
-    """Trains from where the twin stands to the last step, yielding after each; logs every step that validates."""
-    windows = Windows(tokens, settings.context, settings.batch_size, settings.seed)
-    while twin.step < settings.steps:
-        rate, began = settings.rate(twin.step), time.monotonic()
-        loss = twin.train_step(windows.batch(twin.step), rate)
-        seconds = time.monotonic() - began
-        twin.seconds += seconds
-        last = twin.step == settings.steps
-        due = last or twin.step % settings.validate_every == 0
-        score = bits_per_byte(twin.model, held_out, settings.context) if due else None  # type: ignore[arg-type]
-        pace = settings.batch_size * settings.context / seconds
-        progress = TrainProgress(twin.step, settings.steps, loss, score, rate, pace, twin.seconds)
-        if due:
-            with open(twin.folder / LOG_FILE, "a", encoding="utf-8") as log:
-                log.write(json.dumps(asdict(progress)) + "\n")
-        if last or twin.step % settings.save_every == 0:
-            twin.save()
-        yield progress
+def trained(config: GPT2Config, folder: Path) -> GPT2LMHeadModel:
+    """The model of the run in a folder, in float32."""
+    model = GPT2LMHeadModel(config)
+    model.load_state_dict(read_state(folder)["model"])
+    return model.eval()
 
 
 def curve(log: Path) -> dict[int, float]:
@@ -190,18 +135,18 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     tokens = pack(tokenizer, read_documents([options.tokens])) if folder else np.load(options.tokens)
     shape = nearest_shape(our_config(options, tokenizer))
     print(shape.words, file=sys.stderr)
-    twin = Twin(shape.config, settings, zlib.crc32(tokens.tobytes()), options.out, options.compiled)
-    for progress in train(twin, tokens, held_out, settings):
+    for progress in train(shape.config, tokens, held_out, settings, options.out, options.compiled):
         if progress.step % 20 == 0 or progress.bits_per_byte is not None:
             score = "" if progress.bits_per_byte is None else f"  held-out {progress.bits_per_byte:.4f} bits/byte"
             pace = f"{progress.tokens_per_second:,.0f} tokens/s  {progress.seconds_left / 60:.0f} min left"
             print(f"step {progress.step}/{progress.steps}  loss {progress.loss:.3f}{score}  {pace}", file=sys.stderr)
+    twin = trained(shape.config, options.out)
     figures: dict[str, Any] = {
         "parameters": {"gpt2": shape.parameters, "ours": shape.ours}, "tied": shape.config.tie_word_embeddings,
-        "layers": shape.config.n_layer, "steps": settings.steps, "seconds": twin.seconds,
+        "layers": shape.config.n_layer, "steps": settings.steps, "seconds": read_state(options.out)["seconds"],
         "tokens_a_step": settings.batch_size * settings.context,
         "curve": {"gpt2": curve(options.out / LOG_FILE), "ours": curve(options.ours) if options.ours else {}},
-        "sliding": {"gpt2": sliding_bits_per_byte(twin.model, tokenizer, documents, settings.context)},
+        "sliding": {"gpt2": sliding_bits_per_byte(twin, tokenizer, documents, settings.context)},
     }  # fmt: skip
     if options.model:
         ours = from_pretrained(GPTJForCausalLM, options.model)

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ pytest.importorskip("transformers")
 
 from tests.performance import gpt2_twin
 from tests.performance.checkpoints import write_tokenizer
+from workbench.errors import BadRequest
 from workbench.gptj.config import GPTJConfig
-from workbench.training.pretrain import HeldOut, PretrainSettings
+from workbench.training.pretrain import HeldOut, PretrainSettings, TrainProgress
 from workbench.training.state import LOG_FILE
 
 TINY = GPTJConfig(vocab_size=64, n_positions=16, n_embd=16, n_layer=2, n_head=2, rotary_dim=4)
@@ -23,8 +25,11 @@ TOKENS = np.random.default_rng(0).integers(64, size=400).astype(np.uint16)
 HELD_OUT = HeldOut(TOKENS[:60], bytes=100)
 
 
-def twin(folder: Path, settings: PretrainSettings = SETTINGS, checksum: int = 1) -> gpt2_twin.Twin:
-    return gpt2_twin.Twin(gpt2_twin.nearest_shape(TINY).config, settings, checksum, folder, compiled=False)
+CONFIG = gpt2_twin.nearest_shape(TINY).config
+
+
+def train(folder: Path, tokens: np.ndarray = TOKENS) -> Iterator[TrainProgress]:
+    return gpt2_twin.train(CONFIG, tokens, HELD_OUT, SETTINGS, folder, compiled=False)
 
 
 @pytest.mark.parametrize("shape", [
@@ -38,24 +43,23 @@ def test_a_twin_has_our_number_of_parameters_within_a_fortieth(shape: dict[str, 
 
 
 def test_a_stopped_run_ends_with_the_weights_of_one_that_was_not(tmp_path: Path) -> None:
-    whole = twin(tmp_path / "whole")
-    losses = [progress.loss for progress in gpt2_twin.train(whole, TOKENS, HELD_OUT, SETTINGS)]
-    first = gpt2_twin.train(twin(tmp_path / "stopped"), TOKENS, HELD_OUT, SETTINGS)
+    losses = [progress.loss for progress in train(tmp_path / "whole")]
+    first = train(tmp_path / "stopped")
     begun = [next(first).loss]
     first.close()
-    again = twin(tmp_path / "stopped")
-    assert again.step == 1
-    assert losses == begun + [progress.loss for progress in gpt2_twin.train(again, TOKENS, HELD_OUT, SETTINGS)]
-    for name, weight in whole.model.state_dict().items():
-        assert torch.equal(weight, again.model.state_dict()[name]), name
-    assert (tmp_path / "whole" / LOG_FILE).read_text().count("\n") == 2
+    assert losses == begun + [progress.loss for progress in train(tmp_path / "stopped")]
+    whole, stopped = (gpt2_twin.trained(CONFIG, tmp_path / name).state_dict() for name in ("whole", "stopped"))
+    for name, weight in whole.items():
+        assert torch.equal(weight, stopped[name]), name
     assert gpt2_twin.curve(tmp_path / "whole" / LOG_FILE) == gpt2_twin.curve(tmp_path / "stopped" / LOG_FILE)
 
 
 def test_a_state_of_other_tokens_is_refused(tmp_path: Path) -> None:
-    twin(tmp_path).save()
-    with pytest.raises(SystemExit, match="other settings or tokens"):
-        twin(tmp_path, checksum=2)
+    first = train(tmp_path)
+    next(first)
+    first.close()
+    with pytest.raises(BadRequest, match="another text"):
+        next(train(tmp_path, TOKENS[:-1]))
 
 
 def test_a_trained_twin_stands_beside_our_curve(

@@ -5,6 +5,7 @@ matrices only, warm-up then cosine decay, gradient clipping, bfloat16 where auto
 """
 
 import dataclasses
+import functools
 import json
 import math
 import time
@@ -12,10 +13,11 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.errors import BadRequest, NumericalFailure
 from workbench.gptj.config import GPTJConfig
@@ -103,12 +105,28 @@ def pretrain(
     folder: Path,
     compiled: bool = False,
 ) -> Iterator[TrainProgress]:
+    """Trains a GPT-J step by step as `pretrain_network` does; `trained_model` gives it after the last step."""
+    make = functools.partial(GPTJForCausalLM, config)
+    return pretrain_network(make, config.to_dict(), tokens, held_out, settings, folder, compiled)
+
+
+def pretrain_network(
+    make: Callable[[], nn.Module],
+    shape: dict[str, Any],
+    tokens: np.ndarray,
+    held_out: HeldOut | None,
+    settings: PretrainSettings,
+    folder: Path,
+    compiled: bool = False,
+) -> Iterator[TrainProgress]:
     """Trains step by step, yielding after each; the state in `folder` lets the next call go on where this one ended.
 
-    Closing the iterator stops the run and keeps its state. After the last step the model is in the state file;
-    `trained_model` gives it.
+    Closing the iterator stops the run and keeps its state. After the last step the weights are in the state file.
 
     Args:
+        make: gives the network with random weights. Its blocks are `transformer.h`; called with token ids (B, T) it
+            gives an output with `logits` (B, T, V).
+        shape: what the network is, in JSON's terms: a run is continued by the same one only.
         compiled: by torch.compile, which is faster and needs a C++ compiler.
 
     Raises:
@@ -117,7 +135,8 @@ def pretrain(
         NumericalFailure: the loss is not finite any more.
     """
     windows = Windows(tokens, settings.context, settings.batch_size, settings.seed)
-    run = _Run(config, settings, zlib.crc32(tokens.tobytes()), folder, compiled)
+    told = json.dumps([shape, dataclasses.asdict(settings), zlib.crc32(tokens.tobytes())], sort_keys=True)
+    run = _Run(make, told, settings, folder, compiled)
     started = time.monotonic() - run.seconds
     try:
         while run.step < settings.steps:
@@ -155,7 +174,7 @@ def trained_model(config: GPTJConfig, folder: Path) -> GPTJForCausalLM:
     return model.eval()
 
 
-def bits_per_byte(model: GPTJForCausalLM, held_out: HeldOut, context: int, batch_size: int = 16) -> float:
+def bits_per_byte(model: nn.Module, held_out: HeldOut, context: int, batch_size: int = 16) -> float:
     """-log2 probability of the held-out text a UTF-8 byte, over windows that do not overlap."""
     was_training = model.training
     model.eval()
@@ -183,18 +202,18 @@ class _Run:
     """A model, its optimizer and where they stand, in memory and on disk."""
 
     def __init__(
-        self, config: GPTJConfig, settings: PretrainSettings, text_checksum: int, folder: Path, compiled: bool
+        self, make: Callable[[], nn.Module], told: str, settings: PretrainSettings, folder: Path, compiled: bool
     ):
         self.folder, self.settings, self.step, self.seconds = folder, settings, 0, 0.0
         self._saved_step: int | None = None
-        self._names = json.dumps([config.to_dict(), dataclasses.asdict(settings), text_checksum], sort_keys=True)
+        self._told = told
+        """Shape, settings and text: what the state on disk must tell too."""
         self._whole = True
         """Whether model, optimizer and step belong together; not while the optimizer writes."""
         torch.manual_seed(settings.seed)
-        self.model = GPTJForCausalLM(config).train()
-        self.optimizer = PretrainingOptimizer(
-            settings.optimizer, self.model, self.model.transformer.h, settings.weight_decay
-        )
+        self.model = make().train()
+        blocks = self.model.get_submodule("transformer.h")
+        self.optimizer = PretrainingOptimizer(settings.optimizer, self.model, blocks, settings.weight_decay)
         self._loss: Callable[[Tensor], Tensor] = torch.compile(self._plain_loss) if compiled else self._plain_loss
         folder.mkdir(parents=True, exist_ok=True)
         if (folder / STATE_FILE).exists():
@@ -238,7 +257,7 @@ class _Run:
         if not self._whole or self._saved_step == self.step:
             return
         state = {
-            "names": self._names,
+            "names": self._told,
             "step": self.step,
             "seconds": self.seconds,
             "model": self.model.state_dict(),
@@ -249,7 +268,7 @@ class _Run:
 
     def _resume(self) -> None:
         state = read_state(self.folder)
-        if state.get("names") != self._names:
+        if state.get("names") != self._told:
             raise BadRequest(
                 f"{self.folder} holds a training run with other settings or another text. "
                 "Continue it with the same ones, or choose another folder."
