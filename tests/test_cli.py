@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from tests.command_line import asked, refused
 from tests.text.tiny import TOKENIZER, write_checkpoint
 from workbench import cli
 from workbench.cli import main
@@ -39,20 +40,6 @@ def run(*arguments: str, encoding: str = "utf-8", **options: Any) -> subprocess.
     return subprocess.run(
         command, capture_output=True, encoding=encoding, timeout=120, env=environment, check=False, **options
     )
-
-
-def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The JSON document a command prints in this process."""
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line on standard error of a command with bad input."""
-    assert main(list(arguments)) == 2
-    shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.count("\n") == 1
-    return shown.err
 
 
 def test_json_is_exactly_one_document_on_standard_output(folder: str) -> None:

@@ -1,11 +1,10 @@
 """convert on the command line."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.command_line import asked, refused
 from tests.loading.foreign import write_mesh_model
 from tests.loading.tiny import tiny_model
 from tests.text.tiny import write_checkpoint
@@ -16,20 +15,6 @@ from workbench.cli import main
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny checkpoint with its tokenizer."""
     return write_checkpoint(tmp_path_factory.mktemp("tiny"))
-
-
-def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The JSON document a command prints."""
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out)
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The one line on standard error of a command with bad input."""
-    assert main(list(arguments)) == 2
-    shown = capsys.readouterr()
-    assert shown.out == "" and shown.err.count("\n") == 1
-    return shown.err
 
 
 def test_a_checkpoint_goes_to_flax_and_back_and_writes_the_same(capsys, folder: Path, tmp_path: Path) -> None:

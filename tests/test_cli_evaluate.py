@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tasks import piqa, winogrande
+from tests.command_line import asked, refused
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
 from workbench.commands import evaluate
@@ -23,22 +24,6 @@ SAMPLES = len(piqa.TASK.samples)
 def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
     """A tiny checkpoint."""
     return str(write_checkpoint(tmp_path_factory.mktemp("tiny"), n_positions=2000))
-
-
-def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The JSON document a command prints, strictly read."""
-    status = main([*arguments, "--json"])
-    shown = capsys.readouterr()
-    assert status == 0, shown.err
-    return json.loads(shown.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The message of a command with bad input."""
-    assert main(list(arguments)) == 2
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err and not shown.out
-    return shown.err
 
 
 def rows_file(folder: Path, rows: Sequence[Any], name: str = "rows.jsonl") -> str:

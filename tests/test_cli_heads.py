@@ -3,10 +3,10 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.command_line import asked, refused
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
 from workbench.commands import train
@@ -41,20 +41,6 @@ def questions(tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("questions") / "questions.json"
     path.write_text(json.dumps({"data": [{"paragraphs": [{"context": PASSAGE, "qas": qas}]}]}))
     return str(path)
-
-
-def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
-    """The JSON document a command prints, strictly read."""
-    assert main([*arguments, "--json"]) == 0
-    return json.loads(capsys.readouterr().out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
-
-def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
-    """The message of a command with bad input."""
-    assert main(list(arguments)) == 2
-    shown = capsys.readouterr()
-    assert "Traceback" not in shown.err
-    return shown.err
 
 
 def test_a_text_gets_a_label_and_every_labels_probability(capsys: pytest.CaptureFixture[str], folder: str) -> None:
