@@ -6,6 +6,8 @@ from starlette.middleware import Middleware
 
 from workbench.api.server import ApiBefore, build_api
 from workbench.errors import WorkbenchError
+from workbench.guard.clients import Traffic
+from workbench.guard.guard import guard_before
 from workbench.manager import ModelManager
 from workbench.settings import read_settings
 from workbench.ui.bench import Bench
@@ -23,6 +25,7 @@ demo = build(bench)
 
 if __name__ == "__main__":
     try:
-        launch(demo, bench, [Middleware(ApiBefore, api=build_api(settings, bench.manager))])
+        api = Middleware(ApiBefore, api=build_api(settings, bench.manager))
+        launch(demo, bench, [guard_before(settings, Traffic(settings.profile.traffic)), api])
     except WorkbenchError as problem:
         sys.exit(str(problem))

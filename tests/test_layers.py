@@ -18,6 +18,7 @@ ROWS = {
     "workbench.cli": 10,
     "workbench.commands": 9,
     "workbench.console": 8,
+    "workbench.guard": 9,
     "workbench.ui": 8,
     "workbench.api": 8,
     "workbench.evaluating": 7,
@@ -41,6 +42,7 @@ ROWS = {
     "workbench.kernels": 2,
     "workbench.text": 2,
     "workbench.settings": 1,
+    "workbench.profiles": 0,
     "workbench.terminal": 1,
     "workbench.collect": 1,
     "workbench.errors": 0,
@@ -57,7 +59,14 @@ ONLY_IN = {
 }
 """Packages that only these places may import; an empty tuple: nobody."""
 
-NO_TORCH = ("workbench/evals/", "tasks/", "workbench/errors.py", "workbench/settings.py", "workbench/collect.py")
+NO_TORCH = (
+    "workbench/evals/",
+    "tasks/",
+    "workbench/errors.py",
+    "workbench/settings.py",
+    "workbench/profiles.py",
+    "workbench/collect.py",
+)
 
 
 def name_of(path: Path) -> str:

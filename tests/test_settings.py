@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from workbench.errors import BadRequest
+from workbench.profiles import LOCAL, PUBLIC, Profile
 from workbench.settings import Settings, read_settings
 
 
@@ -22,12 +23,17 @@ def test_every_variable_is_read() -> None:
         "WORKBENCH_HEADS": "trained",
         "WORKBENCH_API_KEYS": "one, two",
         "WORKBENCH_RUNS": "kept",
+        "WORKBENCH_PROFILE": "public",
+        "WORKBENCH_MODELS": "demo:int8, mine",
+        "WORKBENCH_ROOT": "models",
+        "WORKBENCH_HOSTS": "Bench.example",
+        "WORKBENCH_PROXIES": "2",
         "GRADIO_SERVER_NAME": "0.0.0.0",
         "GRADIO_SERVER_PORT": "8080",
     }
     asked = Settings(
         "models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3, Path("trained"), ("one", "two"),
-        Path("kept"),
+        Path("kept"), "public", ("demo:int8", "mine"), Path("models"), ("bench.example",), 2,
     )  # fmt: skip
     assert read_settings(given) == asked
 
@@ -65,3 +71,25 @@ def test_keys_are_cut_at_commas(value: str, keys: tuple[str, ...]) -> None:
 
 def test_keys_stay_out_of_the_settings_text() -> None:
     assert "secret" not in repr(read_settings({"WORKBENCH_API_KEYS": "secret"}))
+
+
+def test_a_space_is_public_by_itself_and_listens_to_the_outside() -> None:
+    settings = read_settings({"SPACE_ID": "someone/workbench"})
+    assert settings.profile is PUBLIC and settings.host == "0.0.0.0" and settings.proxies == 1
+
+
+def test_a_space_is_never_local() -> None:
+    with pytest.raises(BadRequest, match="WORKBENCH_PROFILE is local, but this is a Space"):
+        read_settings({"SPACE_ID": "someone/workbench", "WORKBENCH_PROFILE": "local"})
+
+
+@pytest.mark.parametrize("host, name, profile", [
+    ("127.0.0.1", "", LOCAL), ("0.0.0.0", "", PUBLIC), ("127.0.0.1", "public", PUBLIC), ("0.0.0.0", "local", LOCAL),
+])  # fmt: skip
+def test_the_profile_is_what_is_asked_or_what_the_address_says(host: str, name: str, profile: Profile) -> None:
+    assert read_settings({"GRADIO_SERVER_NAME": host, "WORKBENCH_PROFILE": name}).profile is profile
+
+
+def test_an_unknown_profile_is_refused() -> None:
+    with pytest.raises(BadRequest, match="WORKBENCH_PROFILE is 'open'; it must be one of local, public"):
+        read_settings({"WORKBENCH_PROFILE": "open"})

@@ -7,6 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workbench.errors import BadRequest
+from workbench.profiles import LOCAL, PROFILES, PUBLIC, Profile
+
+SPACE = "SPACE_ID"
+"""The variable that is set on a Hugging Face Space."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +37,36 @@ class Settings:
     """WORKBENCH_API_KEYS, with commas: what a caller of /v1 must send one of; empty: anybody may call."""
     runs_folder: Path = Path("runs")
     """WORKBENCH_RUNS: where the runs of benchmarks are kept, each in a folder of its own."""
+    profile_name: str | None = None
+    """WORKBENCH_PROFILE: "local" or "public"; None: local where `host` is a loopback address, else public."""
+    models: tuple[str, ...] = ()
+    """WORKBENCH_MODELS, with commas: what a public page offers beside the first model, such as "demo:int8"."""
+    root: Path | None = None
+    """WORKBENCH_ROOT: the folder in which checkpoints may be named on a local page; None: anywhere."""
+    hosts: tuple[str, ...] = ()
+    """WORKBENCH_HOSTS, with commas: names under which the page is reached beside this machine's own."""
+    proxies: int = 0
+    """WORKBENCH_PROXIES: how many proxies of one's own stand before the server, each noting whom it forwards for."""
+
+    @property
+    def profile(self) -> Profile:
+        """What visitors may do, and how much."""
+        if self.profile_name is not None:
+            return PROFILES[self.profile_name]
+        return LOCAL if is_loopback(self.host) else PUBLIC
 
     @property
     def serves_locally(self) -> bool:
-        """Whether `host` is a loopback address, so that whoever calls sits on this machine."""
-        try:
-            return ipaddress.ip_address(self.host.strip("[]")).is_loopback
-        except ValueError:
-            return self.host == "localhost"
+        """Whether all visitors are the machine's owner."""
+        return not self.profile.others
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is this machine's own, which nobody else can reach."""
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
@@ -51,18 +77,23 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     """
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
     memory_gib = _number(given, "WORKBENCH_MEMORY_GIB", 0.1, 100_000)
-    offload = given.get("WORKBENCH_OFFLOAD_FOLDER")
+    offload, root, on_a_space = given.get("WORKBENCH_OFFLOAD_FOLDER"), given.get("WORKBENCH_ROOT"), SPACE in given
     return Settings(
         model=given.get("WORKBENCH_MODEL", Settings.model),
         precision=given.get("WORKBENCH_PRECISION"),
-        host=given.get("GRADIO_SERVER_NAME", Settings.host),
+        host=given.get("GRADIO_SERVER_NAME", "0.0.0.0" if on_a_space else Settings.host),
         port=_whole(given, "GRADIO_SERVER_PORT", Settings.port, 1, 65_535),
         memory_bytes=None if memory_gib is None else int(memory_gib * 2**30),
         offload_folder=None if offload is None else Path(offload).expanduser(),
         max_streams=_whole(given, "WORKBENCH_MAX_STREAMS", Settings.max_streams, 1, 256),
         heads_folder=Path(given.get("WORKBENCH_HEADS", Settings.heads_folder)).expanduser(),
-        api_keys=tuple(filter(None, map(str.strip, given.get("WORKBENCH_API_KEYS", "").split(",")))),
+        api_keys=_list(given, "WORKBENCH_API_KEYS"),
         runs_folder=Path(given.get("WORKBENCH_RUNS", Settings.runs_folder)).expanduser(),
+        profile_name=_profile(given),
+        models=_list(given, "WORKBENCH_MODELS"),
+        root=None if root is None else Path(root).expanduser(),
+        hosts=tuple(name.lower() for name in _list(given, "WORKBENCH_HOSTS")),
+        proxies=_whole(given, "WORKBENCH_PROXIES", 1 if on_a_space else Settings.proxies, 0, 16),
     )
 
 
@@ -76,6 +107,24 @@ def compiles_kernels(environment: Mapping[str, str]) -> bool:
     if value not in ("compiled", "torch"):
         raise BadRequest(f'WORKBENCH_KERNELS is {value!r}; it must be "compiled" or "torch". Change or unset it.')
     return value == "compiled"
+
+
+def _profile(given: Mapping[str, str]) -> str | None:
+    name = given.get("WORKBENCH_PROFILE")
+    if name not in (None, *PROFILES):
+        raise BadRequest(f"WORKBENCH_PROFILE is {name!r}; it must be one of {', '.join(PROFILES)}. Change or unset it.")
+    if SPACE not in given:
+        return name
+    if name == LOCAL.name:
+        raise BadRequest(
+            "WORKBENCH_PROFILE is local, but this is a Space, which others can reach: files and models of the machine "
+            "would be theirs. Unset it."
+        )
+    return PUBLIC.name
+
+
+def _list(given: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, given.get(name, "").split(","))))
 
 
 def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float | None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 
+from tests.ui.serving import behind_the_guard
 from workbench.text.requests import Alternative, Generate, Generated, TokenText
 from workbench.ui.lens import LensLines, ScoredText, lens, score_lines, with_difference
-from workbench.ui.web import launch_options
 
 PAYLOAD = "<img src=x onerror=alert(1)>"
 LONG = "x" * 100_000
@@ -67,5 +67,4 @@ def serve_lenses() -> tuple[Any, str]:
         for name, values in PAIRS.items():
             gr.Button(name).click(lambda values=values: values, None, [first, second], api_visibility="private")
         gr.Button("Remove").click(lambda: gr.Column(visible=False), None, second_column, api_visibility="private")
-    _, url, _ = page.launch(prevent_thread_lock=True, **launch_options())
-    return page, url
+    return page, behind_the_guard(page)

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from tests.ui.serving import behind_the_guard
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.web import build, launch_options
+from workbench.ui.web import build
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -27,8 +28,7 @@ expect.set_options(timeout=WAIT_MS)
 def serve(manager: object, settings: Settings = SETTINGS) -> tuple[Any, str]:
     """Starts the page; gives it and its address."""
     page = build(Bench(settings, manager))  # type: ignore[arg-type]
-    _, url, _ = page.launch(prevent_thread_lock=True, **launch_options())
-    return page, url
+    return page, behind_the_guard(page, settings)
 
 
 def watched(context: "playwright.BrowserContext", url: str) -> Iterator["playwright.Page"]:

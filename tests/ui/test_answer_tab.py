@@ -12,6 +12,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from tests.ui.fake_answers import NULL_SCORE, AnsweringManager, AnsweringModel, head_card
+from tests.ui.serving import behind_the_guard
 from workbench.errors import BadRequest
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
@@ -24,7 +25,7 @@ from workbench.ui.answer_view import answer_text
 from workbench.ui.bench import Bench
 from workbench.ui.head_choice import card_markup, fitting_heads, method_choices, picked_head, served_head
 from workbench.ui.sides_bar import sides_bar
-from workbench.ui.web import build, launch_options
+from workbench.ui.web import build
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
 
@@ -206,8 +207,7 @@ def client(model: AnsweringModel) -> Iterator[Client]:
     """A client of a page that others can reach."""
     cards = (head_card(), head_card("narrow", settings=TRAINED))
     page = build(bench_of("0.0.0.0", AnsweringManager(model, cards)))
-    _, url, _ = page.launch(server_name="127.0.0.1", prevent_thread_lock=True, **launch_options())
-    yield Client(url, verbose=False)
+    yield Client(behind_the_guard(page, Settings(host="0.0.0.0")), verbose=False)
     page.close()
 
 

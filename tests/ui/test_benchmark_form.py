@@ -11,6 +11,7 @@ from workbench.errors import BadRequest
 from workbench.evals.runs.runner import Options
 from workbench.evaluating import SAMPLES, all_tasks
 from workbench.manager import ModelSpec
+from workbench.profiles import PUBLIC
 from workbench.ui.benchmark_form import FILE, Form, check_evaluations, files_of, form_view, head_choices, task_lists
 from workbench.ui.sides_bar import sides_bar
 
@@ -103,7 +104,7 @@ def test_an_own_file_serves_a_task_without_a_data_set(form: Form, tmp_path: Path
 def test_a_task_whose_rows_come_along_needs_no_file_and_no_limit(form: Form, tmp_path: Path) -> None:
     (found,) = form.evaluations(values_of(form, "our_cloze", limit=0), bench(tmp_path))
     assert found.data is None
-    check_evaluations([found], serves_locally=False)
+    check_evaluations([found], PUBLIC)
 
 
 def test_one_file_serves_every_task_and_of_several_each_is_named_as_its_task() -> None:
@@ -118,12 +119,12 @@ def test_one_file_serves_every_task_and_of_several_each_is_named_as_its_task() -
 
 def test_a_public_page_bounds_examples_and_runs() -> None:
     with pytest.raises(BadRequest, match="from 1 to 100"):
-        check_evaluations([asked_of_the_hub(None)], serves_locally=False)
+        check_evaluations([asked_of_the_hub(None)], PUBLIC)
     with pytest.raises(BadRequest, match="from 1 to 100"):
-        check_evaluations([asked_of_the_hub(101)], serves_locally=False)
-    check_evaluations([asked_of_the_hub(100), asked()], serves_locally=False)
+        check_evaluations([asked_of_the_hub(101)], PUBLIC)
+    check_evaluations([asked_of_the_hub(100), asked()], PUBLIC)
     with pytest.raises(BadRequest, match="at most 12"):
-        check_evaluations([asked()] * 13, serves_locally=False)
+        check_evaluations([asked()] * 13, PUBLIC)
 
 
 def asked_of_the_hub(limit: int | None) -> Any:

@@ -9,9 +9,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from tests.ui.fake_classes import ClassifyingManager
+from tests.ui.serving import behind_the_guard
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.web import build, launch_options
+from workbench.ui.web import build
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
 
@@ -19,9 +20,9 @@ os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
 def served(host: str) -> Iterator[tuple[Client, ClassifyingManager]]:
     """A client of a page that takes itself to serve at an address."""
     manager = ClassifyingManager()
-    page = build(Bench(Settings(host=host), manager))  # type: ignore[arg-type]
-    _, url, _ = page.launch(prevent_thread_lock=True, **launch_options())
-    yield Client(url, verbose=False), manager
+    settings = Settings(host=host)
+    page = build(Bench(settings, manager))  # type: ignore[arg-type]
+    yield Client(behind_the_guard(page, settings), verbose=False), manager
     page.close()
 
 

@@ -8,9 +8,10 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from tests.ui.fake import FakeLanguageModel, FakeManager
+from tests.ui.serving import behind_the_guard
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.web import TABS, build, launch_options
+from workbench.ui.web import TABS, build
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
 
@@ -25,8 +26,7 @@ def model() -> FakeLanguageModel:
 def client(model: FakeLanguageModel) -> Iterator[Client]:
     """A client of the page on the fake."""
     page = build(Bench(Settings(), FakeManager(model)))  # type: ignore[arg-type]
-    _, url, _ = page.launch(prevent_thread_lock=True, **launch_options())
-    yield Client(url, verbose=False)
+    yield Client(behind_the_guard(page), verbose=False)
     page.close()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ui.serving import behind_the_guard
 from workbench.cli import main
 from workbench.engine.jobs import Sampling
 from workbench.evals.runs.runner import Options
@@ -24,7 +25,7 @@ from workbench.ui.class_methods import Asked
 from workbench.ui.snippets import Call, Snippet, code, command, curl_text
 from workbench.ui.snippets_asking import AskedSpan, answer_snippets, classify_snippets, generate_snippets
 from workbench.ui.snippets_benchmark import AskedTasks, benchmark_snippets
-from workbench.ui.web import build, launch_options
+from workbench.ui.web import build
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
 
@@ -46,8 +47,7 @@ def manager() -> Iterator[ModelManager]:
 def url(manager: ModelManager) -> Iterator[str]:
     """The address of the page on the demo."""
     page = build(Bench(Settings(), manager))
-    _, address, _ = page.launch(prevent_thread_lock=True, **launch_options())
-    yield address
+    yield behind_the_guard(page)
     page.close()
 
 

@@ -7,7 +7,6 @@ from functools import cached_property
 import gradio as gr
 
 from workbench.errors import BadRequest, WorkbenchError
-from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.evals.runs.run import Run
 from workbench.evals.runs.runner import Progress
 from workbench.evals.runs.store import RunStore
@@ -74,8 +73,7 @@ class Bench:
 
     def evaluate(self, evaluation: Evaluation) -> Generator[Progress, None, Run]:
         """Runs a benchmark, with the limits of who may come here."""
-        limits = LOCAL if self.settings.serves_locally else PUBLIC
-        return run_evaluation(self.manager, evaluation, self.settings.runs_folder, limits)
+        return run_evaluation(self.manager, evaluation, self.settings.runs_folder, self.settings.profile.files)
 
     def first_spec(self) -> ModelSpec:
         """The model that the settings serve first."""

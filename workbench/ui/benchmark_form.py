@@ -13,6 +13,7 @@ from workbench.evals.task import Task
 from workbench.evaluating import SAMPLES, Evaluation, all_tasks
 from workbench.loading.precision import precisions
 from workbench.manager import ModelSpec
+from workbench.profiles import Profile
 from workbench.ui.bench import Bench
 from workbench.ui.head_choice import Kind, fitting_heads, method_choices
 from workbench.ui.sides import Chosen, Sides
@@ -31,10 +32,6 @@ HEAD_KINDS: dict[str, Kind] = {"classification": "classify", "extraction": "answ
 HUB, FILE = "hub", "file"
 HEAD_NAMES = ("a.head", "b.head", "c.head")
 """Of the sides' heads in a link."""
-MOST_EXAMPLES = {True: 1_000_000, False: 100}
-"""Of a task: on this machine alone, and on a public page."""
-MOST_RUNS = {True: 500, False: 12}
-"""Asked for at once: on this machine alone, and on a public page."""
 _DEFAULT_EXAMPLES = 100
 _DATA = [("The task's data set", HUB), ("Made-up samples", SAMPLES), ("My own file", FILE)]
 _DATA_INFO = "Samples come with the page and cost seconds; data sets are fetched from the Hub once."
@@ -114,7 +111,7 @@ class Form:
                 data = SAMPLES if samples else (files or {}).get(task.name)
                 head = self.head_for(values, task, side.index)
                 asked.setdefault(repr((task.name, spec, head)), Evaluation(task, spec, options, data, head))
-        check_evaluations(list(asked.values()), bench.settings.serves_locally)
+        check_evaluations(list(asked.values()), bench.settings.profile)
         return list(asked.values())
 
     def head_for(self, values: dict[Any, Any], task: Task[Any], side: int) -> str | None:
@@ -123,9 +120,9 @@ class Form:
         return name if name and HEAD_KINDS.get(task.method.name) == kind else None
 
 
-def check_evaluations(asked: list[Evaluation], serves_locally: bool) -> None:
+def check_evaluations(asked: list[Evaluation], profile: Profile) -> None:
     """Raises BadRequest where too much is asked for, or a task has no rows to read."""
-    most, most_examples = MOST_RUNS[serves_locally], MOST_EXAMPLES[serves_locally]
+    most, most_examples = profile.benchmarks.runs, profile.benchmarks.examples
     if len(asked) > most:
         raise BadRequest(f"{len(asked):,} runs are too many at once; at most {most:,} are taken. Tick fewer tasks.")
     for one in asked:
@@ -135,9 +132,9 @@ def check_evaluations(asked: list[Evaluation], serves_locally: bool) -> None:
                 f"The task {one.task.name} has no data set of its own. Choose “My own file” and upload one, or try it "
                 "on its made-up samples."
             )
-        if not comes_along and (one.options.limit or most_examples + 1) > most_examples and not serves_locally:
+        if not comes_along and (one.options.limit or most_examples + 1) > most_examples and profile.others:
             raise BadRequest(f"Others use this page too: set Examples to a number from 1 to {most_examples:,}.")
-        if isinstance(one.data, Path) and not serves_locally:
+        if isinstance(one.data, Path) and profile.others:
             raise BadRequest(
                 "Runs on this page can be read by everybody, and so could your file. Evaluate it on your own machine."
             )

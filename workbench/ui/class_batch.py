@@ -19,8 +19,6 @@ from workbench.ui.sides import Chosen
 
 COLUMNS = ["#", "Text", "Answer", "Sure", "Right", "Note"]
 WIDTHS: list[str | int] = ["52px", "340px", "130px", "90px", "120px", "110px"]
-MOST_TYPED = {True: 20_000, False: 2_000}
-"""Texts that can be typed into the box: on this machine alone, and on a public page."""
 
 
 @dataclass
@@ -130,7 +128,7 @@ def typed_examples(text: str, bench: Bench) -> list[TextExample]:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     if not lines:
         raise BadRequest("There are no texts. Write one a line, or upload a table.")
-    most = MOST_TYPED[bench.settings.serves_locally]
+    most = bench.settings.profile.benchmarks.typed_texts
     if len(lines) > most:
         raise BadRequest(f"{len(lines):,} texts; at most {most:,} are taken from the box. Upload a file instead.")
     return [TextExample(str(number), line) for number, line in enumerate(lines, start=1)]

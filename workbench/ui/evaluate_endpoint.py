@@ -73,7 +73,7 @@ def asked_evaluations(
         # A head for a task that takes none is refused when the task is asked, with its reason.
         name = served_head(bench, spec, HEAD_KINDS.get(task.method.name, "classify"), head)
         asked.append(Evaluation(task, spec, options, SAMPLES if data == SAMPLES else None, name))
-    check_evaluations(asked, bench.settings.serves_locally)
+    check_evaluations(asked, bench.settings.profile)
     return asked
 
 

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 from workbench.errors import BadRequest
-from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.evaluating import DATA_FOLDER
 from workbench.settings import Settings
 
@@ -26,7 +25,7 @@ def kept_upload(path: str | None, settings: Settings) -> Path:
         )
     if path is None or not Path(path).is_file():
         raise BadRequest("The file is not here any more. Upload it again.")
-    limits = LOCAL if settings.serves_locally else PUBLIC
+    limits = settings.profile.files
     source = Path(path)
     try:
         if source.stat().st_size > limits.bytes:

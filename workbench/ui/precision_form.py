@@ -7,7 +7,6 @@ from typing import Any, Literal
 import gradio as gr
 
 from workbench.errors import BadRequest
-from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.evals.precision_report import Material
 from workbench.evals.task import Task
 from workbench.evaluating import SAMPLES, all_tasks
@@ -19,9 +18,6 @@ from workbench.ui.benchmark_form import HUB, whole
 from workbench.ui.passages import PASSAGES
 
 PROMPT, TEXT, TASK = "prompt", "text", "task"
-MOST_CHARACTERS = {True: 1_000_000, False: 20_000}
-"""Of a text: on this machine alone, and on a public page."""
-MOST_ROWS = {True: 100_000, False: 100}
 _KINDS = [("A prompt", PROMPT), ("A text", TEXT), ("A task's rows", TASK)]
 _FIRST = ("float32", "bfloat16", "int8")
 _TEXT = "\n\n".join(dict.fromkeys(passage.text for passage in PASSAGES))
@@ -75,27 +71,28 @@ class Form:
         Raises:
             BadRequest: there is nothing, or too much for a page that others use too.
         """
-        local, kind = bench.settings.serves_locally, values[self.kind]
+        most, kind = bench.settings.profile.benchmarks.precision_characters, values[self.kind]
         length = whole("New tokens", values[self.length], 0, 512)
         if kind == TASK:
             return self._rows(bench, values, length)
         text = values[self.prompt if kind == PROMPT else self.text] or ""
-        if len(text) > MOST_CHARACTERS[local]:
-            raise BadRequest(f"The text has {len(text):,} characters; at most {MOST_CHARACTERS[local]:,} are taken.")
+        if len(text) > most:
+            raise BadRequest(f"The text has {len(text):,} characters; at most {most:,} are taken.")
         return None, prompt_material(text, max(1, length)) if kind == PROMPT else text_material(text, length)
 
     def _rows(self, bench: Bench, values: Mapping[Any, Any], length: int) -> tuple[Task[Any], Material]:
-        local, tasks = bench.settings.serves_locally, all_tasks()
+        profile, tasks = bench.settings.profile, all_tasks()
+        most = profile.benchmarks.precision_rows
         if values[self.task] not in tasks:
             raise BadRequest("No task is picked. Pick one from the list.")
-        limit = whole("Rows", values[self.limit], 0, MOST_ROWS[local])
+        limit = whole("Rows", values[self.limit], 0, most)
         data: Literal["samples"] | None = SAMPLES if values[self.data] == SAMPLES else None
         task = tasks[values[self.task]]
         if data is None and task.source is None and not task.complete:
             raise BadRequest(f"The task {task.name} has no data set of its own. Try it on its made-up samples.")
-        if data is None and not task.complete and not limit and not local:
-            raise BadRequest(f"Others use this page too: set Rows to a number from 1 to {MOST_ROWS[local]}.")
-        return task_material(task, data, limit or None, length, LOCAL if local else PUBLIC)
+        if data is None and not task.complete and not limit and profile.others:
+            raise BadRequest(f"Others use this page too: set Rows to a number from 1 to {most}.")
+        return task_material(task, data, limit or None, length, profile.files)
 
 
 def checkpoints(bench: Bench) -> dict[str, ModelSpec]:

@@ -33,7 +33,7 @@ def what_finishes(bench: Bench, name: str) -> Evaluation:
     """
     (run,) = found_runs(bench, [name])
     evaluation = asked_again(run, bench.settings.runs_folder)
-    check_evaluations([evaluation], bench.settings.serves_locally)
+    check_evaluations([evaluation], bench.settings.profile)
     return evaluation
 
 
@@ -53,7 +53,7 @@ def same_on_another(bench: Bench, runs: Sequence[Run], model: str, precision: st
     spec = replace(spec, precision=precision or spec.precision)
     asked = [asked_again(run, bench.settings.runs_folder, spec) for run in runs]
     unlike = {(one.task.name, repr(one.options), str(one.data)): one for one in asked}
-    check_evaluations(list(unlike.values()), bench.settings.serves_locally)
+    check_evaluations(list(unlike.values()), bench.settings.profile)
     return list(unlike.values())
 
 

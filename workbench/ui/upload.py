@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from workbench.errors import BadRequest
-from workbench.evals.data.tables import LOCAL, PUBLIC, Limits, Table, read_table
+from workbench.evals.data.tables import Limits, Table, read_table
 from workbench.ui.bench import Bench
 
 Content = TypeVar("Content")
@@ -28,7 +28,7 @@ def read_upload(bench: Bench, path: str | None, read: Callable[[Path, Limits], C
     if path is None or not Path(path).is_file():
         raise BadRequest("The file is not here any more. Upload it again.")
     try:
-        return read(Path(path), LOCAL if bench.settings.serves_locally else PUBLIC)
+        return read(Path(path), bench.settings.profile.files)
     finally:
         with suppress(OSError):
             os.unlink(path)

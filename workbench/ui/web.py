@@ -10,8 +10,8 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from workbench.errors import BadRequest, WorkbenchError
-from workbench.evals.data.tables import LOCAL, PUBLIC
 from workbench.manager import LoadedModel
+from workbench.profiles import LOCAL, Profile
 from workbench.ui import address_bar, sides_bar
 from workbench.ui.bench import Bench, Page
 from workbench.ui.page_head import page_head
@@ -57,9 +57,8 @@ def build(bench: Bench) -> gr.Blocks:
     return page
 
 
-def launch_options(serves_locally: bool = False) -> dict[str, Any]:
+def launch_options(profile: Profile = LOCAL) -> dict[str, Any]:
     """What `launch` gets besides the address: our look, no telemetry, no history, nothing from outside."""
-    limits = LOCAL if serves_locally else PUBLIC
     return {
         "theme": workbench_theme(),
         "css": _styles(),
@@ -71,7 +70,9 @@ def launch_options(serves_locally: bool = False) -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
         "share": False,
-        "max_file_size": limits.bytes,
+        "max_file_size": profile.files.bytes,
+        "state_session_capacity": profile.sessions,
+        "strict_cors": True,
         "quiet": True,
     }
 
@@ -93,8 +94,8 @@ def launch(page: gr.Blocks, bench: Bench, before: Sequence[Middleware] = ()) -> 
             server_name=settings.host,
             server_port=settings.port,
             prevent_thread_lock=True,
-            app_kwargs={"middleware": list(before)},
-            **launch_options(settings.serves_locally),
+            app_kwargs={"middleware": list(before), "docs_url": None, "redoc_url": None, "openapi_url": None},
+            **launch_options(settings.profile),
         )
     except OSError as error:
         raise BadRequest(f"{address} can't be served: {error}. Set GRADIO_SERVER_PORT to a free port.") from error

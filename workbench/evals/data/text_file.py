@@ -7,7 +7,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from workbench import profiles
 from workbench.errors import BadRequest
+from workbench.profiles import Limits
+
+__all__ = ["LOCAL", "PUBLIC", "Limits", "TextFile", "open_text", "shown"]
 
 SHOWN_CHARACTERS = 80
 
@@ -42,20 +46,9 @@ _TEXTUAL_MARKS = {
 """Marks that a table's first column could be named after, with what else such a file has."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """How much of a file is read."""
-
-    bytes: int
-    rows: int
-    columns: int
-    cell_characters: int
-    seconds: float
-
-
-PUBLIC = Limits(bytes=2_000_000, rows=2_000, columns=32, cell_characters=8_000, seconds=2.0)
+PUBLIC = profiles.PUBLIC.files
 """For strangers on a shared machine."""
-LOCAL = Limits(bytes=200_000_000, rows=100_000, columns=256, cell_characters=1_000_000, seconds=60.0)
+LOCAL = profiles.LOCAL.files
 """For somebody on a machine of their own."""
 
 
