@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from workbench.errors import BadCheckpoint
+from workbench.errors import BadCheckpoint, NotSaved
+from workbench.loading.write import whole_file
 
 STATE_FILE = "training-state.pt"
 BEST_FILE = "training-best.pt"
@@ -47,13 +48,20 @@ def damaged(folder: Path, error: Exception) -> BadCheckpoint:
 
 
 def write_state(folder: Path, state: dict[str, Any], name: str = STATE_FILE) -> None:
-    """Writes the state beside the old one, then puts it in its place."""
-    fresh = folder / (name + ".part")
-    with fresh.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())  # else a power cut could leave the new name with no content
-    os.replace(fresh, folder / name)
+    """Writes the state beside the old one, then puts it in its place.
+
+    Raises:
+        NotSaved: the disk is full, or the folder can't be written; the old state is still there.
+    """
+    try:
+        with whole_file(folder / name) as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError of its own
+        reason = error.strerror if isinstance(error, OSError) else "most likely the disk is full"
+        raise NotSaved(
+            f"{folder / name} can't be written ({reason}); the state saved before it, if any, is as it was. "
+            "Make room, then give the same command again: it goes on from there."
+        ) from error
 
 
 def trim_log(folder: Path, step: int) -> None:
