@@ -12,6 +12,8 @@ WorkbenchError
 ├── NumericalFailure          the model produced NaN or infinite logits
 ├── NotSaved                  a result can't be written: the disk is full, or the folder became read-only
 └── Cancelled                 the person (or a closed browser) stopped it
+    ├── DeadlinePassed        it waited or took longer than a request may
+    └── EngineRestarted       it was under way when the engine had to begin anew
 """
 
 
@@ -58,7 +60,15 @@ class TooLong(BadRequest):
 
 
 class Busy(BadRequest):
-    """Something is in use or full at the moment."""
+    """Something is in use or full at the moment.
+
+    Args:
+        ahead: requests that wait already.
+    """
+
+    def __init__(self, message: str, ahead: int = 0):
+        super().__init__(message)
+        self.ahead = ahead
 
 
 class NumericalFailure(WorkbenchError):
@@ -71,3 +81,11 @@ class NotSaved(WorkbenchError):
 
 class Cancelled(WorkbenchError):
     """The request was stopped before it was done."""
+
+
+class DeadlinePassed(Cancelled):
+    """The request waited or took longer than it may."""
+
+
+class EngineRestarted(Cancelled):
+    """The engine had to begin anew while the request was under way."""

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from workbench.engine.engine import Engine
+from workbench.engine.limits import Limits
 from workbench.engine.pace import PaceRecord
 from workbench.engine.prefix import most_kept_bytes
 from workbench.errors import Busy, NotEnoughMemory
@@ -55,6 +56,7 @@ class ModelManager:
         offload_folder: for parts placed on disk.
         max_streams: streams decoding at a time, for each model; fewer where the memory holds no more caches.
         heads_folder: where trained heads are kept, beside those in a checkpoint's own folder.
+        limits: of each model's engine.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class ModelManager:
         offload_folder: Path | None = None,
         max_streams: int = 16,
         heads_folder: Path | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - it never changes
     ):
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
-        self._shelf = Shelf(heads_folder)
+        self._shelf, self._limits = Shelf(heads_folder), limits
         self._lock, self._loading = threading.Lock(), threading.Lock()
         self._residents: list[_Resident] = []
         self._cpu_threads = cpu_threads()
@@ -282,7 +285,8 @@ class ModelManager:
         caches = (plan.available_bytes - in_memory - most_kept_bytes(one)) // one
         streams = max(1, min(self._max_streams, caches))
         shown = LoadedModel(spec, parts, time.monotonic() - began, report, streams)
-        engine = Engine(model, tokenizer.size, trained_heads(model), shown.max_streams, cores=self._cpu_threads)
+        heads, cores = trained_heads(model), self._cpu_threads
+        engine = Engine(model, tokenizer.size, heads, shown.max_streams, cores=cores, limits=self._limits)
         writer = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
         resident = _Resident(shown, found, found.key, writer, last_used=time.monotonic())
         with self._lock:

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Beams, Decode, Decoded, Sampling
+from workbench.engine.limits import Limits
 from workbench.errors import BadRequest
 from workbench.gptj import heads, model
 from workbench.gptj.config import GPTJConfig, as_ids
@@ -176,7 +177,7 @@ class GPTJForCausalLM(model.GPTJForCausalLM, Pretrained):
         was_training = self.training
         self.eval()
         try:
-            with Engine(self, threaded=False, max_waiting=len(jobs)) as engine:
+            with Engine(self, threaded=False, limits=Limits(waiting=len(jobs))) as engine:
                 handles = [engine.decode(job) for job in jobs]
                 engine.run_until_idle()
                 return [handle.result() for handle in handles]

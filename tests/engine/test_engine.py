@@ -22,6 +22,7 @@ from tests.engine.tiny import (
 )
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Decode, Decoded, Read, Sampling, Score
+from workbench.engine.limits import Limits
 from workbench.engine.sizing import chunk_tokens, row_block
 from workbench.errors import BadRequest, Busy, Cancelled, TooLong
 from workbench.gptj.config import GPTJConfig
@@ -158,7 +159,7 @@ def test_closing_fails_what_is_left_and_refuses_what_comes_later() -> None:
 
 
 def test_a_full_line_is_busy() -> None:
-    engine = Engine(tiny_model(), max_rows=1, max_waiting=2, threaded=False)
+    engine = Engine(tiny_model(), max_rows=1, limits=Limits(waiting=2), threaded=False)
     for seed in (1, 2):
         engine.submit(sampled(seed))
     with pytest.raises(Busy, match="2 requests are waiting"):

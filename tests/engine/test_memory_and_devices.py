@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.engine.tiny import GREEDY, answer, quiet_engine, sampled, tiny_model, turns
-from workbench.engine.engine import as_shown
+from workbench.engine.faults import as_shown
 from workbench.engine.jobs import Decode, Read, Score
 from workbench.engine.sampling import describe
 from workbench.engine.served import input_device

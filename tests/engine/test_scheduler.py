@@ -122,6 +122,7 @@ class AnyInterleaving(RuleBasedStateMachine):
     def nobody_is_lost_or_doubled(self) -> None:
         jobs = self.scheduler.jobs
         assert sorted(work.number for work in jobs) == [work.number for work in self.alive]
+        assert set(self.scheduler._since) == set(map(id, jobs))
         assert self.scheduler.idle == (not self.alive)
 
     @invariant()
@@ -235,3 +236,68 @@ def test_a_full_line_is_busy_until_somebody_enters() -> None:
     scheduler.sweep()
     scheduler.add(stream(2))
     assert [work.number for work in scheduler.jobs] == [0, 2]
+
+
+def timed(wait_seconds: float, run_seconds: float) -> tuple[Scheduler[FakeWork], list[float]]:
+    """A scheduler of one row, and its clock."""
+    now = [0.0]
+    return Scheduler(1, 9, wait_seconds, run_seconds, clock=lambda: now[0]), now
+
+
+def test_what_waits_too_long_is_overdue_and_what_runs_is_not() -> None:
+    scheduler, now = timed(10, 100)
+    works = [stream(0), stream(1)]
+    for work in works:
+        scheduler.add(work)
+    scheduler.sweep()
+    now[0] = 10.0
+    assert not scheduler.overdue()
+    now[0] = 11.0
+    ((late, error),) = scheduler.overdue()
+    assert late is works[1] and "waited for its turn for 10 seconds" in str(error)
+    scheduler.remove(late)
+    assert list(scheduler.jobs) == [works[0]] and not scheduler.overdue()
+
+
+def test_the_time_of_a_run_counts_from_its_admission() -> None:
+    scheduler, now = timed(10, 20)
+    works = [stream(0, solo=0, rows=1), stream(1)]
+    for work in works:
+        scheduler.add(work)
+    scheduler.sweep()
+    now[0] = 9.0
+    works[0].row_step()
+    scheduler.sweep()
+    now[0] = 29.0
+    assert not scheduler.overdue()
+    now[0] = 30.0
+    ((late, error),) = scheduler.overdue()
+    assert late is works[1] and "took 20 seconds" in str(error)
+
+
+def test_work_that_a_thread_computes_is_not_overdue_before_it_is_done_with_its_step() -> None:
+    scheduler, now = timed(10, 20)
+    work = score()
+    scheduler.add(work)
+    scheduler.sweep()
+    scheduler.begin(work)
+    now[0] = 50.0
+    assert not scheduler.overdue()
+    scheduler.end(work)
+    assert [late for late, _ in scheduler.overdue()] == [work]
+
+
+def test_a_refusal_says_how_many_are_ahead() -> None:
+    scheduler: Scheduler[FakeWork] = Scheduler(max_rows=1, max_waiting=3)
+    for number in range(3):
+        scheduler.add(stream(number))
+    with pytest.raises(Busy) as refused:
+        scheduler.add(stream(3))
+    assert refused.value.ahead == 3
+
+
+def test_what_is_given_up_is_what_runs_or_else_what_waits() -> None:
+    scheduler = scheduler_of(stream(0), stream(1), max_rows=1)
+    assert [work.number for work in scheduler.give_up()] == [0]
+    assert [work.number for work in scheduler.give_up()] == [1]
+    assert scheduler.idle and not scheduler._since

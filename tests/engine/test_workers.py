@@ -103,7 +103,7 @@ def test_closing_ends_all_threads_and_fails_what_is_left() -> None:
     engine = crowded()
     handles = [engine.submit(job) for job in JOBS * 3]
     engine.close()
-    assert not any(thread.is_alive() for thread in engine._threads)
+    assert not any(thread.is_alive() for thread in engine._crew.threads)
     for handle in handles:
         try:
             handle.result(timeout_seconds=1)

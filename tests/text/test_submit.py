@@ -12,6 +12,7 @@ from tests.loading.saved_heads import card_for
 from tests.text.tiny import STORY, TOKENIZER, tiny_language_model, tiny_network
 from workbench.engine.engine import Engine
 from workbench.engine.jobs import Sampling, Score
+from workbench.engine.limits import Limits
 from workbench.errors import BadRequest, Busy, Cancelled, TooLong
 from workbench.loading.heads import SavedHead
 from workbench.text.language_model import LanguageModel
@@ -95,7 +96,7 @@ def test_a_shared_beginning_of_a_prompt_changes_no_token(model: LanguageModel) -
 
 
 def test_what_is_begun_waits_where_the_engine_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    with Engine(tiny_network(), TOKENIZER.size, max_rows=2, max_waiting=2) as engine:
+    with Engine(tiny_network(), TOKENIZER.size, max_rows=2, limits=Limits(waiting=2)) as engine:
         model = LanguageModel(engine, TOKENIZER)
         long = RollingLogLikelihood(STORY * 3)  # more windows than the engine takes
         (alone,) = model.answers([long])

@@ -1,24 +1,28 @@
 """One thread owns a model: jobs go in from any thread, tokens and results come out through handles."""
 
 import threading
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 
 import torch
 from torch import Tensor, nn
 
 from workbench.engine.branches import Grown, Tree
-from workbench.engine.decoding import BeamWork, DecodeWork, taking_part, totals
+from workbench.engine.crew import Crew
+from workbench.engine.decoding import BeamWork, DecodeWork
+from workbench.engine.faults import RESTARTED, as_shown
 from workbench.engine.handle import Handle
 from workbench.engine.jobs import Decode, Decoded, Job, Read, Score, Scored
-from workbench.engine.pace import PaceRecord, Step, read_bytes
+from workbench.engine.limits import Limits
+from workbench.engine.pace import PaceRecord
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import AnyModel, ServedHead, is_out_of_memory
+from workbench.engine.served import AnyModel
 from workbench.engine.sizing import cpu_threads_for, serve, workers_for
+from workbench.engine.together import step_together
 from workbench.engine.trees import TreeWork
-from workbench.errors import Cancelled, NotEnoughMemory
+from workbench.engine.watch import Abandoned, Watch
+from workbench.errors import Cancelled, EngineRestarted, NotEnoughMemory
 from workbench.gptj.lora import Adapter
 
 EngineWork = DecodeWork | BeamWork | ScoreWork | ReadWork | TreeWork
@@ -31,15 +35,18 @@ class Engine:
     alone. One of them steps all streams together and takes turns with the rest; helpers, if there are any, take turns
     only with work that may be computed apart. A step is computed by one thread, so no number depends on which.
 
+    A job's fault is its own: the others go on. A thread that hangs in a step is given up with what it computes, and
+    another takes its place.
+
     Args:
         model: in eval mode; nobody else may run it meanwhile.
         known_tokens: the tokenizer's size; ids from here on are never drawn. None: all columns are tokens.
         heads: modules over hidden states (T, C), by name, for Read jobs; `add_head` brings further ones.
         max_rows: streams decoding at a time, and as many jobs beside them that score or read.
-        max_waiting: jobs waiting before newcomers are refused.
         threaded: False runs jobs only inside `run_until_idle`.
         cores: CPU cores to use, in threads of a pass or in passes side by side; None leaves PyTorch's own number, and
             computes one pass at a time.
+        limits: what is refused, and what is given up.
     """
 
     def __init__(
@@ -48,15 +55,16 @@ class Engine:
         known_tokens: int | None = None,
         heads: Mapping[str, nn.Module] | None = None,
         max_rows: int = 16,
-        max_waiting: int = 256,
         threaded: bool = True,
         cores: int | None = None,
+        limits: Limits = Limits(),  # noqa: B008 - it never changes
     ):
         self.served = serve(model, known_tokens, heads or {})
-        self._scheduler: Scheduler[EngineWork] = Scheduler(max_rows, max_waiting)
+        self._scheduler: Scheduler[EngineWork] = Scheduler(
+            max_rows, limits.waiting, limits.wait_seconds, limits.run_seconds
+        )
         self._lock = threading.Condition()
         self._closed = False
-        self._cpu_threads = None if cores is None else cpu_threads_for(model, cores)
         self._stirred = False
         """Whether something happened that the engine's thread has not looked at."""
         self._helping = 0
@@ -67,10 +75,9 @@ class Engine:
         """Forward passes so far."""
         self.pace = PaceRecord()
         self._helpers = 0 if cores is None or not threaded else workers_for(model, cores) - 1
-        targets = [self._serve, *[self._help] * self._helpers] if threaded else []
-        self._threads = [threading.Thread(target=target, name="engine", daemon=True) for target in targets]
-        for thread in self._threads:
-            thread.start()
+        self._watch: Watch[EngineWork] = Watch(limits.step_seconds, self._replace)
+        parts = [self._serve, *[self._help] * self._helpers] if threaded else []
+        self._crew = Crew(parts, None if cores is None else cpu_threads_for(model, cores), self._give_up)
 
     def __enter__(self) -> "Engine":
         return self
@@ -109,17 +116,8 @@ class Engine:
         return handle
 
     def add_head(self, name: str, module: nn.Module, adapter: Adapter | None = None) -> None:
-        """Gives Read jobs one more head, at once; the trunk stays in memory once for all of them.
-
-        Args:
-            name: what jobs call it; an earlier head of this name is replaced for the jobs to come.
-            adapter: what the trunk gets added while a job of this head computes, and no other.
-        """
-        last = self.served.model.transformer.ln_f.weight.device
-        module.to("cpu" if last.type == "meta" else last)
-        if adapter is not None:
-            adapter.place(self.served.model)
-        self.served.heads[name] = ServedHead(module, adapter)
+        """Gives Read jobs one more head, at once; see `Served.add_head`."""
+        self.served.add_head(name, module, adapter)
 
     def drop_head(self, name: str) -> None:
         """Takes a head away from the jobs to come; its memory is free when the jobs under way with it have ended."""
@@ -139,13 +137,18 @@ class Engine:
             return self.tree(job)
         return self.score(job) if isinstance(job, Score) else self.read(job)
 
+    @property
+    def closed(self) -> bool:
+        """Whether it takes no more jobs: `close` was called, or a step that hangs has the model for itself."""
+        return self._closed
+
     def close(self) -> None:
         """Ends the thread after its current step and fails what was left with Cancelled."""
         with self._lock:
             self._closed = True
             self._lock.notify_all()
-        for thread in self._threads:
-            thread.join()
+        self._crew.join()
+        self._watch.close()
         for work in self._scheduler.jobs:
             if not work.done:
                 work.handle.fail(Cancelled("The model was unloaded before the request was done."))
@@ -169,34 +172,20 @@ class Engine:
         self._stirred = True
         self._lock.notify_all()
 
-    @torch.inference_mode()
-    def _serve(self) -> None:
-        """The engine's own thread."""
-        if self._cpu_threads is not None:
-            torch.set_num_threads(self._cpu_threads)
-        while True:
+    def _serve(self) -> bool:
+        """What the engine's own thread does; False: the engine closes."""
+        with self._lock:
+            self._lock.wait_for(lambda: self._closed or self._stirred)
+            if self._closed:
+                return False
+            self._stirred = False
+        if self._turn():
             with self._lock:
-                self._lock.wait_for(lambda: self._closed or self._stirred)
-                if self._closed:
-                    return
-                self._stirred = False
-            if self._turn():
-                with self._lock:
-                    self._stir()
+                self._stir()
+        return True
 
-    @torch.inference_mode()
-    def _help(self) -> None:
-        """A helper's thread."""
-        if self._cpu_threads is not None:
-            torch.set_num_threads(self._cpu_threads)
-        while self._help_once():
-            pass
-
-    def _help_once(self) -> bool:
-        """One step for the engine, once there is any; gives whether there may be another.
-
-        In a function of its own: a helper that waits keeps nothing of the work it did last.
-        """
+    def _help(self) -> bool:
+        """One step for the engine, once there is any; False: the engine closes."""
         work = self._wait_apart()
         if work is None:
             return False
@@ -221,6 +210,8 @@ class Engine:
     def _turn(self) -> bool:
         """At most one solo step and one row step; gives whether anything was done."""
         with self._lock:
+            for late, error in self._scheduler.overdue():
+                self._fail(late, error)
             cancelled = self._scheduler.sweep()
             for work in cancelled:
                 work.handle.drop()
@@ -244,8 +235,11 @@ class Engine:
 
     def _solo_step(self, work: EngineWork) -> None:
         try:
-            work.solo_step()
-        except Exception as error:  # whatever it was, it must reach the asker, and the engine must go on
+            with self._watch.over([work]):
+                work.solo_step()
+        except Abandoned:
+            raise
+        except BaseException as error:  # whatever it was, it must reach the asker, and the engine must go on
             self._fail(work, error)
         with self._lock:
             self.steps += 1
@@ -255,45 +249,46 @@ class Engine:
         self.steps += 1
         works = [work for work in together if isinstance(work, (DecodeWork, BeamWork))]
         try:
-            self._step_of(works)
-        except Exception as error:
+            with self._watch.over(works):
+                step_together(works, self.served, self.pace, self._fail)
+        except Abandoned:
+            raise
+        except BaseException as error:
             for work in works:
                 if not work.handle.done:
                     self._fail(work, error)
 
-    def _step_of(self, works: list[DecodeWork | BeamWork]) -> None:
-        streams = [work for work in works if isinstance(work, DecodeWork)]
-        began, (written, came_true) = time.perf_counter(), totals(streams)
-        rows = taking_part(works, self.served)
-        logits = self.served.decode([row for mine in rows for row in mine])
-        counts = [sum(len(tokens) for tokens, _ in mine) for mine in rows]
-        held = read_bytes(mine[0][1] for mine in rows)
-        for work, part in zip(works, logits.split(counts), strict=True):
-            try:
-                work.advance(part)
-            except Exception as error:
-                self._fail(work, error)
-        if len(streams) == len(works):  # of a beam search's rows only one text comes
-            seconds, (tokens, guesses) = time.perf_counter() - began, totals(streams)
-            self.pace.note(Step(seconds, len(rows), sum(counts), tokens - written, held, guesses - came_true))
-
-    def _fail(self, work: EngineWork, error: Exception) -> None:
+    def _fail(self, work: EngineWork, error: BaseException) -> None:
         shown = as_shown(error)
         if isinstance(shown, NotEnoughMemory):
             self.served.prefixes.clear()  # what is kept only for speed makes room for the next request
         with self._lock:
             self._scheduler.remove(work)
-        work.handle.fail(shown)
+        if not work.handle.done:
+            work.handle.fail(shown)
+        if not isinstance(error, Exception) and not self._crew.threads:
+            raise error  # it is for the caller, in whose thread this runs
 
+    def _give_up(self, error: BaseException) -> None:
+        """Goes on without what is being computed, or where nothing is, without what waits."""
+        with self._lock:
+            works = self._scheduler.give_up()
+            self._exclusive = False
+            self._stir()
+        for work in works:
+            self._fail(work, error)
 
-def as_shown(error: Exception) -> Exception:
-    """The error that reaches the asker: a failed allocation as NotEnoughMemory, anything else as it is."""
-    if not is_out_of_memory(error):
-        return error
-    shown = NotEnoughMemory(
-        "The memory ran out while the request was computed, and the request was dropped. Make it shorter (prompt and "
-        "new tokens), or run fewer streams or beams at a time; a smaller precision leaves more room as well."
-    )
-    # Without its traceback, whose frames would keep the step's tensors alive when memory is short.
-    shown.__cause__ = error.with_traceback(None)
-    return shown
+    def _replace(self, thread: threading.Thread, works: Sequence[EngineWork]) -> None:
+        """Goes on with another thread in place of one that hangs, and without what it computes; what waits is kept."""
+        with self._lock:
+            for work in works:
+                self._scheduler.end(work)
+            if any(work.exclusive for work in works):  # what is attached to the trunk stays attached: nothing may go on
+                self._closed = True
+                works = [*works, *self._scheduler.jobs]
+            self._helping -= self._crew.replace(thread) > 0
+            self._exclusive = False
+            self._stir()
+        self.served.prefixes.clear()
+        for work in works:
+            self._fail(work, EngineRestarted(RESTARTED.format(why="was restarted, because a step did not end,")))

@@ -78,6 +78,19 @@ class Served:
         """Where token ids enter."""
         return input_device(self.model)
 
+    def add_head(self, name: str, module: nn.Module, adapter: Adapter | None) -> None:
+        """One more head for the jobs to come; the trunk stays in memory once for all of them.
+
+        Args:
+            name: what jobs call it; an earlier head of this name is replaced.
+            adapter: what the trunk gets added while a job of this head computes, and no other.
+        """
+        last = self.model.transformer.ln_f.weight.device
+        module.to("cpu" if last.type == "meta" else last)
+        if adapter is not None:
+            adapter.place(self.model)
+        self.heads[name] = ServedHead(module, adapter)
+
     def check_writes(self) -> None:
         """Raises BadRequest if the model has no language-model head: it can't write, or tell how likely a text is."""
         _ = self._lm_head

@@ -1,0 +1,62 @@
+"""The threads of an engine: each does its part until the engine closes, or the thread is given up."""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import torch
+
+from workbench.engine.watch import Abandoned
+
+Part = Callable[[], bool]
+"""Works for as long as there is something to do, and gives whether there may be more; False ends the thread."""
+
+_log = logging.getLogger(__name__)
+
+
+class Crew:
+    """Starts a thread for each part, and another in place of one that is given up. Call it under the engine's lock.
+
+    Args:
+        parts: of the work, one a thread.
+        cpu_threads: that a pass uses; None leaves PyTorch's own number.
+        failed: told of an error that no job is to blame for; the thread goes on.
+    """
+
+    def __init__(self, parts: Sequence[Part], cpu_threads: int | None, failed: Callable[[BaseException], None]):
+        self._parts, self._cpu_threads, self._failed = list(parts), cpu_threads, failed
+        self.threads: list[threading.Thread] = []
+        """By place: the thread that does each part."""
+        for place in range(len(self._parts)):
+            self.threads.append(self._thread(place))
+        for thread in self.threads:
+            thread.start()
+
+    def replace(self, thread: threading.Thread) -> int:
+        """Starts another for this one's part, and gives its place."""
+        place = self.threads.index(thread)
+        self.threads[place] = self._thread(place)
+        self.threads[place].start()
+        return place
+
+    def join(self) -> None:
+        """Waits for all threads to end; of those that were given up, for their successors. Not under the lock."""
+        while alive := [thread for thread in self.threads if thread.is_alive()]:
+            alive[0].join(1)
+
+    def _thread(self, place: int) -> threading.Thread:
+        return threading.Thread(target=self._run, args=(self._parts[place],), name="engine", daemon=True)
+
+    @torch.inference_mode()
+    def _run(self, part: Part) -> None:
+        if self._cpu_threads is not None:
+            torch.set_num_threads(self._cpu_threads)
+        while True:
+            try:
+                if not part():
+                    return
+            except Abandoned:
+                return
+            except BaseException as error:  # whatever it was, the engine must go on
+                _log.exception("the engine failed between two steps")
+                self._failed(error)
