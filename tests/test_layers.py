@@ -33,6 +33,7 @@ ROWS = {
     "workbench.text.transcript": 5,
     "workbench.text.spans": 5,
     "workbench.published": 5,
+    "workbench.residents": 5,
     "workbench.evals": 5,
     "workbench.text.requests": 4,
     "workbench.text.pending": 4,

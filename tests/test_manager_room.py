@@ -76,13 +76,13 @@ def test_nobody_leaves_for_a_checkpoint_that_is_broken(
 ) -> None:
     manager = open_manager(WEIGHTS_BYTES + CACHE_BYTES + 100)
     manager.load(ModelSpec(folders[0]))
-    engine = manager._residents[0].language_model.engine
+    engine = manager._residents.all()[0].language_model.engine
     file = {"weights": "model.safetensors", "config": "config.json", "tokenizer": "tokenizer.json"}[broken]
     path = Path(folders[1]) / file
     path.write_bytes(path.read_bytes()[:-50])
     with pytest.raises(CannotLoad):
         manager.load(ModelSpec(folders[1]))
-    assert manager._residents[0].language_model.engine is engine
+    assert manager._residents.all()[0].language_model.engine is engine
 
 
 def test_the_first_error_is_told_and_the_others_come_back_when_one_does_not(
@@ -129,7 +129,7 @@ def test_a_model_writes_as_many_texts_at_once_as_the_memory_holds_caches_beside_
 ) -> None:
     manager = open_manager(WEIGHTS_BYTES + caches * CACHE_BYTES + 100)
     assert manager.load(ModelSpec(folders[0])).max_streams == streams
-    assert manager._residents[0].language_model.engine._scheduler._max_rows == streams
+    assert manager._residents.all()[0].language_model.engine._scheduler._max_rows == streams
 
 
 @given(context=st.integers(1, 2**32))

@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -27,29 +26,21 @@ from workbench.loading.precision import named
 from workbench.loading.shelf import Shelf
 from workbench.loading.spec import DEMO, DEMO_FOLDER, Found, ModelSpec, locate, under_one_name
 from workbench.published import CLASSES, trained_heads
+from workbench.residents import Resident, Residents
 from workbench.text.language_model import LanguageModel
 from workbench.text.tokenizer import Tokenizer
 
 __all__ = ["DEMO", "DEMO_FOLDER", "LoadedModel", "ModelManager", "ModelSpec"]
 
 
-@dataclass(eq=False)
-class _Resident:
-    """A loaded model with what the manager keeps beside it."""
-
-    shown: LoadedModel
-    found: Found
-    key: ModelSpec
-    language_model: LanguageModel
-    leases: int = 0
-    last_used: float = 0.0
+_Resident = Resident[LanguageModel]
 
 
 class ModelManager:
     """Owns the loaded models.
 
-    `_lock` protects `_residents` and their leases; `_loading` lets one load happen at a time, so that two loads
-    never plan with the same free memory. A running request never waits for either.
+    `_residents` has a lock of its own; `_loading` lets one load happen at a time, so that two loads never plan with the
+    same free memory. A running request never waits for either.
 
     Args:
         budget_bytes: what all models' weights may take together; None: what the machine or container has free.
@@ -57,6 +48,8 @@ class ModelManager:
         max_streams: streams decoding at a time, for each model; fewer where the memory holds no more caches.
         heads_folder: where trained heads are kept, beside those in a checkpoint's own folder.
         limits: of each model's engine.
+        drain_seconds: how long a load that needs the room of models in use waits for their requests to end; new ones
+            wait meanwhile.
     """
 
     def __init__(
@@ -66,11 +59,12 @@ class ModelManager:
         max_streams: int = 16,
         heads_folder: Path | None = None,
         limits: Limits = Limits(),  # noqa: B008 - it never changes
+        drain_seconds: float = 0.0,
     ):
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
-        self._shelf, self._limits = Shelf(heads_folder), limits
-        self._lock, self._loading = threading.Lock(), threading.Lock()
-        self._residents: list[_Resident] = []
+        self._shelf, self._limits, self._drain_seconds = Shelf(heads_folder), limits, drain_seconds
+        self._loading = threading.Lock()
+        self._residents: Residents[LanguageModel] = Residents(lambda model: model.engine.closed)
         self._cpu_threads = cpu_threads()
 
     def known(self) -> list[str]:
@@ -79,13 +73,11 @@ class ModelManager:
 
     def loaded(self) -> list[LoadedModel]:
         """The models in memory, in the order they were loaded."""
-        with self._lock:
-            return [_with_leases(resident) for resident in self._residents]
+        return [resident.with_leases for resident in self._residents.all()]
 
     def paces(self) -> dict[ModelSpec, PaceRecord]:
         """How fast each loaded model has been writing, by the spec it was first asked for."""
-        with self._lock:
-            return {resident.shown.spec: resident.language_model.engine.pace for resident in self._residents}
+        return {resident.shown.spec: resident.language_model.engine.pace for resident in self._residents.all()}
 
     def is_loading(self) -> bool:
         """Whether a model is being loaded now."""
@@ -111,7 +103,7 @@ class ModelManager:
         Raises:
             CannotLoad: broken, missing, or too large with all idle models gone. BadRequest: settings it can't serve.
         """
-        return _with_leases(self._loaded(spec, progress))
+        return self._loaded(spec, progress).with_leases
 
     @contextmanager
     def lease(self, spec: ModelSpec) -> Iterator[LanguageModel]:
@@ -132,7 +124,7 @@ class ModelManager:
         Raises:
             BadRequest: there is no such head (of the `kind`), or it was trained on another trunk. CannotLoad: damaged.
         """
-        with self._leased(spec) as resident:
+        with self._leased(spec, joining=True) as resident:
             model = resident.language_model
             card = self._shelf.choose(resident.found, name_or_folder, kind)
             if card.key in model.heads:
@@ -143,7 +135,7 @@ class ModelManager:
 
     def identity(self, spec: ModelSpec, head: str | None = None) -> ModelIdentity:
         """What names a model, and a head of it, in the record of a run; loads it if need be; see `use_head`."""
-        with self._leased(spec) as resident:
+        with self._leased(spec, joining=True) as resident:
             card = None if head is None else self.use_head(spec, head)
             return self._shelf.identity(resident.found, resident.shown, card)
 
@@ -153,37 +145,22 @@ class ModelManager:
         Raises:
             Busy: requests are using it.
         """
-        name = under_one_name(spec)
-        with self._lock:
-            resident = self._find(spec, name)
-            if resident is None:
-                return
-            if resident.leases:
-                raise Busy(f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait.")
-            self._residents.remove(resident)
+        resident = self._resident(spec)
+        if resident is None:
+            return
+        if not self._residents.remove(resident):
+            raise Busy(f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait.")
         _free(resident)
 
     def close(self) -> None:
         """Ends every model's engine; requests under way end with Cancelled."""
-        with self._lock:
-            residents, self._residents = self._residents, []
-        for resident in residents:
+        for resident in self._residents.clear():
             _free(resident)
 
     @contextmanager
-    def _leased(self, spec: ModelSpec) -> Iterator[_Resident]:
-        while True:
-            resident = self._loaded(spec, None)
-            with self._lock:
-                if resident in self._residents:  # it may have left again in between
-                    resident.leases += 1
-                    break
-        try:
+    def _leased(self, spec: ModelSpec, joining: bool = False) -> Iterator[_Resident]:
+        with self._residents.held(lambda: self._loaded(spec, None), joining) as resident:
             yield resident
-        finally:
-            with self._lock:
-                resident.leases -= 1
-                resident.last_used = time.monotonic()
 
     def _loaded(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         resident = self._resident(spec)
@@ -191,22 +168,10 @@ class ModelManager:
             return resident
         found = locate(spec)  # a download holds up nobody else's load
         with self._loading:
-            with self._lock:
-                resident = self._find(found.key, found.key)
-            return resident or self._exchange(found, progress)
+            return self._residents.find(found.key, found.key) or self._exchange(found, progress)
 
     def _resident(self, spec: ModelSpec) -> _Resident | None:
-        name = under_one_name(spec)
-        with self._lock:
-            return self._find(spec, name)
-
-    def _find(self, spec: ModelSpec, name: ModelSpec) -> _Resident | None:
-        """The loaded model that a spec, or its `under_one_name`, means; the caller holds `_lock`."""
-        for resident in self._residents:
-            key = replace(name, precision=name.precision or resident.found.own_precision)
-            if spec == resident.shown.spec or key == resident.key:
-                return resident
-        return None
+        return self._residents.find(spec, under_one_name(spec))
 
     def _plan(self, found: Found, streams: int = 1, context: int | None = None) -> MemoryPlan:
         free, left = free_bytes(found.spec.device_map), self._budget_left()
@@ -215,10 +180,7 @@ class ModelManager:
         return plan_memory(config, precision, streams, context, available, CLASSES[found.own_head])
 
     def _budget_left(self) -> int | None:
-        if self._budget_bytes is None:
-            return None
-        with self._lock:
-            return max(0, self._budget_bytes - sum(resident.shown.memory_bytes for resident in self._residents))
+        return None if self._budget_bytes is None else max(0, self._budget_bytes - self._residents.held_bytes())
 
     def _exchange(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
         """Loads a model in place of idle ones, which come back if it fails."""
@@ -238,10 +200,10 @@ class ModelManager:
             raise
 
     def _make_room(self, found: Found) -> list[Found]:
-        """Unloads idle models until the new one fits, or none if it could not fit anyway; gives who left.
+        """Unloads models until the new one fits, or none if it could not fit anyway; gives who left.
 
         Raises:
-            NotEnoughMemory: it would not fit with all idle models gone.
+            NotEnoughMemory: it would not fit with all of them gone, or those in use did not become idle in time.
         """
         if may_offload(found.spec.device_map):
             return []  # what finds no room goes to disk; the loader checks that it may
@@ -249,15 +211,9 @@ class ModelManager:
         missing = plan.total_bytes - plan.available_bytes
         if missing <= 0:
             return []
-        with self._lock:
-            idle = sorted((r for r in self._residents if not r.leases), key=lambda r: r.last_used)
-            if sum(resident.shown.memory_bytes for resident in idle) < missing:
-                raise NotEnoughMemory(plan.advice)
-            leaving: list[_Resident] = []
-            while missing > 0:
-                leaving.append(idle[len(leaving)])
-                self._residents.remove(leaving[-1])
-                missing -= leaving[-1].shown.memory_bytes
+        leaving = self._residents.put_out(missing, self._drain_seconds)
+        if leaving is None:
+            raise NotEnoughMemory(plan.advice)
         for resident in leaving:
             _free(resident)
         return [resident.found for resident in leaving]
@@ -289,13 +245,8 @@ class ModelManager:
         engine = Engine(model, tokenizer.size, heads, shown.max_streams, cores=cores, limits=self._limits)
         writer = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
         resident = _Resident(shown, found, found.key, writer, last_used=time.monotonic())
-        with self._lock:
-            self._residents.append(resident)
+        self._residents.add(resident)
         return resident
-
-
-def _with_leases(resident: _Resident) -> LoadedModel:
-    return replace(resident.shown, leases=resident.leases)
 
 
 def _free(resident: _Resident) -> None:
