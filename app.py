@@ -1,5 +1,6 @@
 """What a Space or `python app.py` runs: settings, the page, launch. Importing it builds the page and loads no model."""
 
+import os
 import sys
 
 from starlette.middleware import Middleware
@@ -11,12 +12,15 @@ from workbench.guard.guard import guard_before
 from workbench.manager import ModelManager
 from workbench.settings import read_settings
 from workbench.ui.bench import Bench
+from workbench.ui.temporary import keep_small, remove, temporary_folder
+from workbench.ui.watchdog import Watchdog
 from workbench.ui.web import build, launch
 
 try:
     settings = read_settings()
 except WorkbenchError as problem:
     sys.exit(str(problem))
+temporary = temporary_folder()
 bench = Bench(
     settings,
     ModelManager(settings.memory_bytes, settings.offload_folder, settings.max_streams, settings.heads_folder),
@@ -24,8 +28,12 @@ bench = Bench(
 demo = build(bench)
 
 if __name__ == "__main__":
+    traffic, watchdog = Traffic(settings.profile.traffic), Watchdog(demo)
+    api = build_api(settings, bench.manager, lambda: watchdog.why_dead)
+    keep_small(temporary, settings.profile.disk)
     try:
-        api = Middleware(ApiBefore, api=build_api(settings, bench.manager))
-        launch(demo, bench, [guard_before(settings, Traffic(settings.profile.traffic)), api])
+        launch(demo, bench, traffic, watchdog, [guard_before(settings, traffic), Middleware(ApiBefore, api=api)])
     except WorkbenchError as problem:
         sys.exit(str(problem))
+    remove(temporary)
+    os._exit(0)  # everything is said and written: threads that still compute, and their libraries, are not waited for

@@ -304,3 +304,11 @@ def calling(url: str, **body: Any) -> socket.socket:
     head = f"POST /v1/completions HTTP/1.1\r\nHost: here\r\nContent-Length: {len(content)}\r\n\r\n"
     caller.sendall(head.encode() + content)
     return caller
+
+
+def test_a_server_of_which_something_is_dead_is_neither_healthy_nor_ready() -> None:
+    dead = Api(Settings(), ModelManager(), lambda: "The page's queue has stopped.")
+    with running(dead.application()) as url:
+        for path in ("/healthz", "/readyz"):
+            answer = httpx.get(url + path)
+            assert answer.status_code == 503 and answer.json()["status"] == "The page's queue has stopped."

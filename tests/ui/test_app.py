@@ -8,9 +8,11 @@ import pytest
 
 from tests.ui.fake import FakeManager
 from workbench.errors import BadRequest
+from workbench.guard.clients import Traffic
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
+from workbench.ui.watchdog import Watchdog
 from workbench.ui.web import _opened, _warm, build, launch
 
 APP = str(Path(__file__).parents[2] / "app.py")
@@ -32,8 +34,9 @@ def test_a_taken_port_is_told() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         bench = Bench(Settings(port=taken.getsockname()[1]), FakeManager())  # type: ignore[arg-type]
+        page = build(bench)
         with pytest.raises(BadRequest, match="GRADIO_SERVER_PORT"):
-            launch(build(bench), bench)
+            launch(page, bench, Traffic(bench.settings.profile.traffic), Watchdog(page))
 
 
 def opened(bench: Bench) -> list[str]:

@@ -39,16 +39,20 @@ class ApiBefore:
         await (self._api if ours else self._app)(scope, receive, send)
 
 
-def build_api(settings: Settings, manager: ModelManager) -> Starlette:
-    """The application of the API's paths."""
-    return Api(settings, manager).application()
+def build_api(settings: Settings, manager: ModelManager, why_dead: Callable[[], str] = lambda: "") -> Starlette:
+    """The application of the API's paths.
+
+    Args:
+        why_dead: what of the server is dead though it answers; empty: nothing.
+    """
+    return Api(settings, manager, why_dead).application()
 
 
 class Api:
     """What the routes share."""
 
-    def __init__(self, settings: Settings, manager: ModelManager):
-        self._keys, self._manager = settings.api_keys, manager
+    def __init__(self, settings: Settings, manager: ModelManager, why_dead: Callable[[], str] = lambda: ""):
+        self._keys, self._manager, self._why_dead = settings.api_keys, manager, why_dead
         self._models, self.room = Models(settings, manager), Room()
         self._probe = Probe(manager, self._models.first())
 
@@ -58,7 +62,7 @@ class Api:
             Route("/v1/models", self._answered(self._list), methods=["GET"]),
             Route("/v1/models/{name:path}", self._answered(self._model), methods=["GET"]),
             Route("/v1/completions", self._answered(self._completions), methods=["POST"]),
-            Route("/healthz", _healthy, methods=["GET"]),
+            Route("/healthz", self._healthy, methods=["GET"]),
             Route("/readyz", self._ready, methods=["GET"]),
         ]
         return Starlette(routes=routes, exception_handlers={HTTPException: _not_served})
@@ -86,8 +90,12 @@ class Api:
         return document(self._models.card(name))
 
     async def _ready(self, request: Request) -> Response:
-        why = await asyncio.to_thread(self._probe.why_not_ready)
+        why = self._why_dead() or await asyncio.to_thread(self._probe.why_not_ready)
         return document({"status": why or "ready"}, 503 if why else 200)
+
+    async def _healthy(self, request: Request) -> Response:
+        why = self._why_dead()
+        return document({"status": why or "ok"}, 503 if why else 200)
 
     async def _completions(self, request: Request) -> Response:
         ask = read_ask(await _json(request))
@@ -125,10 +133,6 @@ async def _json(request: Request) -> Any:
         return json.loads(body)
     except (ValueError, RecursionError) as error:
         raise Refused(400, f"We could not parse the JSON body of your request: {error}.") from error
-
-
-async def _healthy(request: Request) -> Response:
-    return document({"status": "ok"})
 
 
 async def _not_served(request: Request, error: Exception) -> Response:

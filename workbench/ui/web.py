@@ -1,6 +1,8 @@
 """Builds the page from its tabs and launches it; every Gradio option stands here, once."""
 
 import logging
+import os
+import tempfile
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -12,20 +14,26 @@ from starlette.middleware import Middleware
 from workbench.errors import BadRequest, WorkbenchError
 from workbench.manager import LoadedModel
 from workbench.profiles import LOCAL, Profile
+from workbench.settings import Settings
 from workbench.ui import address_bar, sides_bar
 from workbench.ui.bench import Bench, Page
+from workbench.ui.ending import Door, end, wait_for_the_end
 from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
 from workbench.ui.status import loading_line, ready_line
+from workbench.ui.steady_queue import steady
 from workbench.ui.streams import load_steps
 from workbench.ui.tabs import answer, benchmark, classify, generate, models, precision, runs, train
+from workbench.ui.temporary import VARIABLE
 from workbench.ui.theme import workbench_theme
+from workbench.ui.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
 
 TABS = (generate.TAB, classify.TAB, answer.TAB, benchmark.TAB, runs.TAB, precision.TAB, train.TAB, models.TAB)
 """The tabs, in the page's order."""
 
+_PRIVATE = ("/etc", "/proc", "/sys", "/dev", "/root", "/home")
 _NOT_LOADED = "The first model is not loaded"
 
 
@@ -53,13 +61,19 @@ def build(bench: Bench) -> gr.Blocks:
             yield from told(_opened(bench, status), status, _NOT_LOADED)
 
         page.load(opened, None, [status], show_progress="hidden", concurrency_limit=None, api_visibility="private")
-    page.queue(max_size=64, api_open=False, default_concurrency_limit=4, status_update_rate=2.0)
+    waiting = bench.settings.profile.waiting_events
+    page.queue(max_size=waiting, api_open=False, default_concurrency_limit=4, status_update_rate=2.0)
+    steady(page)
     return page
 
 
 def launch_options(profile: Profile = LOCAL) -> dict[str, Any]:
     """What `launch` gets besides the address: our look, no telemetry, no history, nothing from outside."""
     return {
+        "allowed_paths": [],
+        "auth": None,
+        "debug": False,
+        "inbrowser": False,
         "theme": workbench_theme(),
         "css": _styles(),
         "show_error": False,
@@ -77,11 +91,13 @@ def launch_options(profile: Profile = LOCAL) -> dict[str, Any]:
     }
 
 
-def launch(page: gr.Blocks, bench: Bench, before: Sequence[Middleware] = ()) -> None:
-    """Serves the page until the process ends; the first model loads meanwhile.
+def launch(page: gr.Blocks, bench: Bench, door: Door, watchdog: Watchdog, before: Sequence[Middleware] = ()) -> None:
+    """Serves the page until the process is asked to end; the first model loads meanwhile.
 
     Args:
-        before: what requests pass before they reach the page.
+        door: lets requests in.
+        watchdog: of this page.
+        before: what requests pass before they reach the page, the door among it.
 
     Raises:
         BadRequest: the address can't be served.
@@ -94,13 +110,30 @@ def launch(page: gr.Blocks, bench: Bench, before: Sequence[Middleware] = ()) -> 
             server_name=settings.host,
             server_port=settings.port,
             prevent_thread_lock=True,
-            app_kwargs={"middleware": list(before), "docs_url": None, "redoc_url": None, "openapi_url": None},
+            blocked_paths=_private(settings),
+            app_kwargs={
+                "middleware": list(before),
+                "lifespan": watchdog.beating,
+                "docs_url": None,
+                "redoc_url": None,
+                "openapi_url": None,
+            },
             **launch_options(settings.profile),
         )
     except OSError as error:
         raise BadRequest(f"{address} can't be served: {error}. Set GRADIO_SERVER_PORT to a free port.") from error
     print(f"GPT-J Workbench is open at http://{address}", flush=True)
-    page.block_thread()
+    watchdog.start()
+    wait_for_the_end()
+    print("GPT-J Workbench ends: nobody new is let in, and what runs has a moment.", flush=True)
+    end(page, bench, door)
+
+
+def _private(settings: Settings) -> list[str]:
+    """Folders of which no file is ever served, whatever asks for it; never one that the temporary folder is in."""
+    kept = [settings.runs_folder, settings.heads_folder, *map(Path, _PRIVATE), *filter(None, [settings.offload_folder])]
+    temporary = Path(os.environ.get(VARIABLE) or tempfile.gettempdir()).resolve()
+    return [str(path) for path in (one.resolve() for one in kept) if not temporary.is_relative_to(path)]
 
 
 def _warm(bench: Bench) -> None:
