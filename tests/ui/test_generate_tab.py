@@ -30,10 +30,10 @@ class Opened:
             heads, columns = side_columns(sides, column_view)
             ballot = ballot_view(sides, heads, columns)
             self.view = View(
-                **generate._writing_column(), heads=heads, columns=columns, ballot=ballot,
+                **generate._writing_column(sides), heads=heads, columns=columns, ballot=ballot,
                 settings=settings_view(sides), shown=gr.State(None),
             )  # fmt: skip
-        parts = {self.view.prompt, self.view.shown, sides.blind} | self.view.settings.inputs() | sides.inputs()
+        parts = {self.view.prompt, self.view.shown, self.view.blind} | self.view.settings.inputs() | sides.inputs()
         self.values: dict[Any, Any] = {part: part.value for part in parts}
 
     def use(self, *precisions: str) -> None:
@@ -59,14 +59,14 @@ def test_every_side_is_asked_the_same(opened: Opened) -> None:
 
 def test_a_blind_run_stands_in_an_order_by_lot(opened: Opened) -> None:
     opened.use("float32", "int8")
-    opened.values[opened.page.sides.blind] = True
+    opened.values[opened.view.blind] = True
     orders = {opened.view.asked(opened.page, opened.values).columns[0].side.letter for _ in range(60)}
     assert orders == {"A", "B"}
 
 
 def test_one_side_alone_is_never_blind(opened: Opened) -> None:
     opened.use("")
-    opened.values[opened.page.sides.blind] = True
+    opened.values[opened.view.blind] = True
     assert not opened.view.asked(opened.page, opened.values).blind
 
 

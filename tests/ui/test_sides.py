@@ -76,12 +76,6 @@ def test_letters_stand_in_the_labels_where_there_are_several_sides(sides: Sides)
     assert in_use(sides, 2, values_of(sides))[first]["label"] == "Model A"
 
 
-def test_blind_is_off_again_when_one_side_is_left(sides: Sides) -> None:
-    assert in_use(sides, 1, values_of(sides))[sides.blind] == {
-        "__type__": "update", "value": False, "visible": False,
-    }  # fmt: skip
-
-
 def test_what_stands_after_a_removed_side_moves_to_its_place(sides: Sides) -> None:
     values = values_of(sides, ("demo", ""), ("demo", "int8"), ("demo", "nf4"))
     moved = moved_down(sides, values, 1)

@@ -21,7 +21,7 @@ from workbench.ui.votes import BAD, TIE, Tally, Vote, tallies
 Updates = dict[Any, Any]
 
 _NO_VOTES = (
-    '<p class="empty">No votes yet: tick Blind comparison at the top, generate, and say which text is better.</p>'
+    '<p class="empty">No votes yet: tick Blind comparison, generate, and say which text is better.</p>'
 )
 
 _UNLESS_WRITING = "(shown, blind, ...lenses) => [shown, blind || !document.querySelector('#stop').disabled, ...lenses]"
@@ -108,8 +108,8 @@ def ballot_view(sides: Sides, heads: Sequence[gr.HTML], columns: Sequence[Column
     return Ballot(place, left, middle, right, tie, bad, message, tally, download, heads, columns)
 
 
-def connect(page: Page, ballot: Ballot, shown: gr.State) -> None:
-    """The events: a vote, Blind unticked when nothing is being written, and the page's arrival."""
+def connect(page: Page, ballot: Ballot, shown: gr.State, blind: gr.Checkbox) -> None:
+    """The events: a vote, `blind` unticked when nothing is being written, and the page's arrival."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     revealed, lenses = [shown, *ballot.reveals()], [column.tokens for column in ballot.columns]
     counted = [ballot.tally, ballot.download]
@@ -124,13 +124,13 @@ def connect(page: Page, ballot: Ballot, shown: gr.State) -> None:
 
         button.click(vote, [shown, *lenses], revealed + counted, **quiet)
 
-    def unticked(now: Shown | None, blind: bool, *values: str) -> Updates:
-        if blind or now is None or not now.blind:
+    def unticked(now: Shown | None, is_blind: bool, *values: str) -> Updates:
+        if is_blind or now is None or not now.blind:
             return {shown: gr.skip()}
         known = now.revealed()
         return {shown: known} | ballot.revealed(known, values)
 
-    page.sides.blind.input(unticked, [shown, page.sides.blind, *lenses], revealed, js=_UNLESS_WRITING, **quiet)
+    blind.input(unticked, [shown, blind, *lenses], revealed, js=_UNLESS_WRITING, **quiet)
     page.blocks.load(lambda: ballot.counted(page.bench), None, counted, **quiet)
 
 

@@ -55,7 +55,6 @@ class Sides:
     swap: gr.Button
     removes: tuple[gr.Button, ...]
     """Of B and C; pressing B's moves C to its place."""
-    blind: gr.Checkbox
     notice: gr.HTML
     """Where the bar tells that sides do not fit together."""
     fit: gr.Button

@@ -42,12 +42,9 @@ def sides_bar(bench: Bench) -> Sides:
         with gr.Row(elem_id="sides-actions"):
             add = gr.Button("Add a side", elem_id="add-side", size="sm", scale=0, min_width=120)
             swap = gr.Button("Swap A and B", elem_id="swap-sides", size="sm", scale=0, min_width=140, visible=False)
-            blind = gr.Checkbox(
-                False, label="Blind comparison", elem_id="blind", visible=False, min_width=160, container=False
-            )
     told = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="sides-notice", elem_classes="page-notice")
     fit = gr.Button("Take what fits", elem_id="sides-fit", size="sm", visible=False)
-    return Sides(tuple(sides), gr.State(1), add, swap, tuple(removes), blind, told, fit, followers)
+    return Sides(tuple(sides), gr.State(1), add, swap, tuple(removes), told, fit, followers)
 
 
 def connect(page: Page) -> None:
@@ -55,7 +52,7 @@ def connect(page: Page) -> None:
     sides, bench = page.sides, page.bench
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     picked = [part for side in sides.all for part in (side.model, side.precision)]
-    shown = [sides.count, *picked, sides.add, sides.swap, sides.blind, *_followers(sides)]
+    shown = [sides.count, *picked, sides.add, sides.swap, *_followers(sides)]
 
     def added(values: Updates) -> Updates:
         count = min(MOST_SIDES, values[sides.count] + 1)
@@ -135,7 +132,6 @@ def in_use(sides: Sides, count: int, values: Updates) -> Updates:
             updates[part] = gr.update(visible=side.index < count)
     updates[sides.add] = gr.update(visible=count < MOST_SIDES)
     updates[sides.swap] = gr.update(visible=count > 1)
-    updates[sides.blind] = gr.update(visible=True) if count > 1 else gr.update(value=False, visible=False)
     return updates
 
 

@@ -19,6 +19,7 @@ from workbench.ui.generate_columns import Asked, Column, Shown, column_view, emp
 from workbench.ui.generate_settings import GenerateSettings, settings_view
 from workbench.ui.parts import told
 from workbench.ui.prompts import PROMPTS
+from workbench.ui.sides import Sides
 from workbench.ui.sides_memory import check_together
 from workbench.ui.snippet_view import code_panel
 
@@ -36,6 +37,7 @@ class View:
     prompt: gr.Textbox
     run: gr.Button
     stop: gr.Button
+    blind: gr.Checkbox
     notice: gr.HTML
     heads: tuple[gr.HTML, ...]
     columns: tuple[Column, ...]
@@ -55,7 +57,7 @@ class View:
         requests = self.settings.requests(prompt, len(sides), values)
         check_together(page.bench, sides)
         columns = [Asked(side, request) for side, request in zip(sides, requests, strict=True)]
-        if len(sides) > 1 and values[page.sides.blind]:
+        if len(sides) > 1 and values[self.blind]:
             return Shown(tuple(shuffled(columns)), prompt, blind=True)
         return Shown(tuple(columns), prompt)
 
@@ -90,7 +92,7 @@ def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=7, min_width=320):
-            writing = _writing_column()
+            writing = _writing_column(page.sides)
             heads, columns = side_columns(page.sides, column_view)
             ballot = ballot_view(page.sides, heads, columns)
             code = code_panel("generate-code")
@@ -100,13 +102,13 @@ def build(page: Page, container: gr.Tab) -> None:
     view = View(**writing, heads=heads, columns=columns, ballot=ballot, settings=settings, shown=shown)
     _connect(page, view)
     generate_settings.connect(page.sides, settings)
-    blind_view.connect(page, ballot, shown)
+    blind_view.connect(page, ballot, shown, view.blind)
     generate_code(page, code, view.prompt, settings)
     _keep(page, view)
     generate_endpoint(page.bench)
 
 
-def _writing_column() -> dict[str, Any]:
+def _writing_column(sides: Sides) -> dict[str, Any]:
     first = next(iter(PROMPTS.values()))
     prompt = gr.Textbox(
         first, label="Prompt", lines=3, max_lines=12, elem_id="prompt", placeholder="Write the beginning of a text…"
@@ -122,17 +124,21 @@ def _writing_column() -> dict[str, Any]:
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Generate", variant="primary", elem_id="run", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="stop", elem_classes="key-stop", scale=1)
+        blind = gr.Checkbox(
+            False, label="Blind comparison", elem_id="blind", visible=False, min_width=160, container=False, scale=0
+        )
+    sides.follow(1, blind)
     gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
     message = gr.HTML(
         "", js_on_load=None, apply_default_css=False, elem_id="generate-notice", elem_classes="page-notice"
     )
-    return {"prompt": prompt, "run": run, "stop": stop, "notice": message}
+    return {"prompt": prompt, "run": run, "stop": stop, "blind": blind, "notice": message}
 
 
 def _connect(page: Page, view: View) -> None:
     """The tab's events: a run, a branch, their Stop, and columns that leave."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    inputs = {view.prompt, view.shown, page.sides.blind} | view.settings.inputs() | page.sides.inputs()
+    inputs = {view.prompt, view.shown, view.blind} | view.settings.inputs() | page.sides.inputs()
     places = {column.tokens.elem_id: place for place, column in enumerate(view.columns)}
 
     def write_texts(values: Updates, event: gr.EventData) -> Iterator[Updates]:
