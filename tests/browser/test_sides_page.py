@@ -13,6 +13,7 @@ from tests.browser.pages import (
     ask_for_a_long_text,
     expect,
     generate,
+    open_tab,
     pick,
     playwright,
     serve,
@@ -184,6 +185,27 @@ def test_sides_are_added_swapped_and_removed(tab: "playwright.Page") -> None:
     expect(tab.get_by_label("Model", exact=True)).to_have_value("demo")
     expect(tab.locator("#swap-sides")).to_be_hidden()
     expect(tab.locator("#lens-b")).to_be_hidden()
+
+
+def test_texts_move_with_their_models_when_sides_are_swapped(tab: "playwright.Page") -> None:
+    add_side(tab, "int8")
+    length(tab, 8)
+    generate(tab)
+    ended(tab, "a", "b")
+    before = [saved_text(tab, letter) for letter in ("a", "b")]
+    tab.locator("#swap-sides").click()
+    expect(tab.locator(".side-name:visible")).to_have_text(["A demo · int8", "B demo"])
+    after = [saved_text(tab, letter) for letter in ("a", "b")]
+    assert [one["model"] for one in after] == ["demo · int8", "demo"] and [one["side"] for one in after] == ["A", "B"]
+    assert [one["tokens"] for one in after] == [one["tokens"] for one in before[::-1]]
+
+
+def test_blind_comparison_stands_only_where_it_acts(tab: "playwright.Page") -> None:
+    expect(tab.locator("#blind")).to_be_hidden()
+    add_side(tab)
+    expect(tab.locator("#blind")).to_be_visible()
+    open_tab(tab, "Classify")
+    expect(tab.locator("#blind")).to_be_hidden()
 
 
 def test_sides_that_do_not_fit_together_are_told_at_once_and_can_be_made_to(tab: "playwright.Page") -> None:

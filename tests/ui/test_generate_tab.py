@@ -1,5 +1,6 @@
 """The Generate tab's requests: what is asked of which side, and what a branch keeps of it."""
 
+import json
 from typing import Any
 
 import gradio as gr
@@ -14,9 +15,10 @@ from workbench.ui.bench import Bench, Page
 from workbench.ui.blind_view import ballot_view
 from workbench.ui.generate_columns import column_view
 from workbench.ui.generate_settings import settings_view
+from workbench.ui.lens import LensLines
 from workbench.ui.sides_bar import sides_bar
 from workbench.ui.tabs import generate
-from workbench.ui.tabs.generate import View, branched
+from workbench.ui.tabs.generate import View, _left, _swapped, branched
 
 
 class Opened:
@@ -93,6 +95,52 @@ def test_a_branch_of_a_text_that_is_not_known_any_more_is_told(opened: Opened) -
     for known, place in ((None, 0), (shown, 1)):
         with pytest.raises(BadRequest, match="too long ago"):
             opened.view.branch({opened.view.shown: known}, place, [1])
+
+
+def written(opened: Opened, blind: bool = False) -> dict[Any, Any]:
+    """The page's values once both sides have written."""
+    opened.values[opened.view.blind] = blind
+    opened.use("float32", "int8")
+    shown = opened.view.asked(opened.page, opened.values)
+    values: dict[Any, Any] = {opened.view.shown: shown}
+    for place, (column, asked) in enumerate(zip(opened.view.columns, shown.columns, strict=False)):
+        lens = LensLines("" if blind else asked.side.name, asked.request, shown.mark(place)).text()
+        values |= {column.notice: "", column.tokens: lens, column.figures: f"figures of {asked.side.name}"}
+    return values | dict.fromkeys(opened.view.columns[2].parts(), "")
+
+
+def test_swapped_texts_stay_with_the_models_that_wrote_them(opened: Opened) -> None:
+    updates = _swapped(opened.view, written(opened))
+    a, b = opened.view.columns[:2]
+    assert "int8" in updates[opened.view.heads[0]] and 'side a">A' in updates[opened.view.heads[0]]
+    assert updates[a.figures] == "figures of demo · int8" and updates[b.figures] == "figures of demo · float32"
+    assert json.loads(updates[a.tokens].splitlines()[-1])["named"] == {"model": "demo · int8", "side": "A"}
+    assert [asked.side.letter for asked in updates[opened.view.shown].columns] == ["A", "B"]
+
+
+def test_a_blind_comparison_keeps_its_places_and_its_secret_when_sides_are_swapped(opened: Opened) -> None:
+    values = written(opened, blind=True)
+    before, updates = values[opened.view.shown], _swapped(opened.view, values)
+    after = updates[opened.view.shown]
+    assert [one.side.spec for one in after.columns] == [one.side.spec for one in before.columns]
+    assert [one.side.letter for one in after.columns] == [one.side.letter for one in before.columns][::-1]
+    a = opened.view.columns[0]
+    assert updates[a.figures] == values[a.figures] and "int8" not in updates[a.tokens] + updates[opened.view.heads[0]]
+
+
+def test_one_text_alone_goes_when_sides_are_swapped(opened: Opened) -> None:
+    opened.use("float32")
+    shown = opened.view.asked(opened.page, opened.values)
+    updates = _swapped(opened.view, {opened.view.shown: shown})
+    assert updates[opened.view.shown] is None and updates[opened.view.columns[0].tokens] == ""
+
+
+def test_as_text_stays_when_a_side_is_removed_unless_it_stands_by_lot(opened: Opened) -> None:
+    a = opened.view.columns[0]
+    left = _left(opened.view, written(opened)[opened.view.shown])
+    assert a.tokens not in left and len(left[opened.view.shown].columns) == 1
+    left = _left(opened.view, written(opened, blind=True)[opened.view.shown])
+    assert left[a.tokens] == "" and left[opened.view.shown] is None
 
 
 def test_a_branch_has_room_to_go_on_and_no_beams() -> None:

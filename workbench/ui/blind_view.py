@@ -20,9 +20,7 @@ from workbench.ui.votes import BAD, TIE, Tally, Vote, tallies
 
 Updates = dict[Any, Any]
 
-_NO_VOTES = (
-    '<p class="empty">No votes yet: tick Blind comparison, generate, and say which text is better.</p>'
-)
+_NO_VOTES = '<p class="empty">No votes yet: tick Blind comparison, generate, and say which text is better.</p>'
 
 _UNLESS_WRITING = "(shown, blind, ...lenses) => [shown, blind || !document.querySelector('#stop').disabled, ...lenses]"
 """Unticking reveals nothing while the texts are being written."""

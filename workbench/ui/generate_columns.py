@@ -16,7 +16,7 @@ from workbench.ui.figures import figures, figures_view
 from workbench.ui.lens import LensLines, lens, named
 from workbench.ui.merged import merged
 from workbench.ui.parts import error_notice, progress_bar
-from workbench.ui.sides import Chosen, Side
+from workbench.ui.sides import Chosen, Side, swapped_side
 from workbench.ui.status import load_bar, ready_line
 from workbench.ui.streams import load_steps, paced
 
@@ -33,6 +33,10 @@ class Column:
     notice: gr.HTML
     tokens: gr.HTML
     figures: gr.HTML
+
+    def parts(self) -> list[Any]:
+        """All of them."""
+        return [self.notice, self.tokens, self.figures]
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,25 @@ class Shown:
     def lenses(self, values: Sequence[str]) -> list[str]:
         """The values of the columns' lenses, with who wrote the texts as it is known now."""
         pairs = enumerate(zip(self.columns, values, strict=False))
-        return [named(value, asked.side.name, self.mark(place)) for place, (asked, value) in pairs]
+        return [
+            named(value, "" if self.blind else asked.side.name, self.mark(place)) for place, (asked, value) in pairs
+        ]
 
     def revealed(self) -> "Shown":
         """The same with everything told."""
         return replace(self, blind=False, was_blind=True)
+
+    @property
+    def by_lot(self) -> bool:
+        """Whether the columns stand in an order of their own, and not in that of the sides."""
+        return self.blind or self.was_blind
+
+    def swapped(self) -> "Shown":
+        """The same once A and B have changed places; each text keeps its model, and what stands by lot its place."""
+        columns = [replace(asked, side=swapped_side(asked.side)) for asked in self.columns]
+        if not self.by_lot:
+            columns[:2] = columns[1::-1]
+        return replace(self, columns=tuple(columns))
 
     def with_column(self, place: int, asked: Asked) -> "Shown":
         """The same with another text in one column."""

@@ -82,6 +82,12 @@ class Sides:
         self.followers.setdefault(index, []).append(part)
 
 
+def swapped_side(side: Chosen) -> Chosen:
+    """What a side was asked as, called as it is called once A and B have changed places."""
+    index = {0: 1, 1: 0}.get(side.index, side.index)
+    return replace(side, index=index, letter=LETTERS[index])
+
+
 def chosen_side(bench: SpecList, index: int, name: str, precision: str | None) -> Chosen:
     """What the two controls of a side stand for; an empty precision is the named model's own.
 

@@ -9,7 +9,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.text.requests import Generate
 from workbench.ui import blind_view, generate_settings
-from workbench.ui.asking_sides import side_columns
+from workbench.ui.asking_sides import side_columns, side_head
 from workbench.ui.bench import Page, Tab
 from workbench.ui.blind import shuffled
 from workbench.ui.blind_view import Ballot, ballot_view
@@ -19,7 +19,7 @@ from workbench.ui.generate_columns import Asked, Column, Shown, column_view, emp
 from workbench.ui.generate_settings import GenerateSettings, settings_view
 from workbench.ui.parts import told
 from workbench.ui.prompts import PROMPTS
-from workbench.ui.sides import Sides
+from workbench.ui.sides import LETTERS, Sides
 from workbench.ui.sides_memory import check_together
 from workbench.ui.snippet_view import code_panel
 
@@ -154,10 +154,18 @@ def _connect(page: Page, view: View) -> None:
     stopped = [view.run, view.stop, *view.notices()]
     view.stop.click(lambda: view.notices() | view.buttons(False), None, stopped, cancels=[writes], **quiet)
 
-    after_a = list(zip(view.heads, view.columns, strict=True))[1:]
-    leaving = [part for head, column in after_a for part in (head, *emptied(column))]
+    _connect_moves(page, view, writes)
+
+
+def _connect_moves(page: Page, view: View, writes: Any) -> None:
+    """A side that is removed or swapped ends what is being written: a text stands with the model that wrote it."""
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    columns = [part for column in view.columns for part in column.parts()]
+    moved = [view.shown, *view.heads, *columns, *view.ballot.parts(), view.run, view.stop]
+    inputs = {view.shown, *columns}
+    page.sides.swap.click(lambda values: _swapped(view, values), inputs, moved, cancels=[writes], **quiet)
     for button in page.sides.removes:
-        button.click(lambda: _left(view), None, leaving, **quiet)
+        button.click(lambda shown: _left(view, shown), view.shown, moved, cancels=[writes], **quiet)
 
 
 def _run(page: Page, view: View, values: Updates) -> Iterator[Updates]:
@@ -183,12 +191,35 @@ def _written(page: Page, view: View, shown: Shown, places: range | list[int]) ->
     yield {view.shown: shown} | view.ballot.shown(shown)
 
 
-def _left(view: View) -> Updates:
-    """The columns after A without what stood in them: the sides have moved."""
-    cleared: Updates = {}
-    for head, column in zip(view.heads[1:], view.columns[1:], strict=True):
-        cleared |= {head: ""} | emptied(column)
-    return cleared
+def _swapped(view: View, values: Updates) -> Updates:
+    """What A and B wrote, in each other's place; nothing where only one of them wrote."""
+    before: Shown | None = values[view.shown]
+    if before is None or len(before.columns) < 2:
+        return _emptied(view, 0) | {view.shown: None}
+    shown, found = before.swapped(), [[values[part] for part in column.parts()] for column in view.columns]
+    if not shown.by_lot:
+        found[:2] = found[1::-1]
+    notices, lenses, all_figures = zip(*found, strict=True)
+    updates: Updates = {}
+    told_by = zip(view.columns, notices, shown.lenses(lenses), all_figures, strict=False)
+    for column, notice, lens, its_figures in told_by:
+        updates |= {column.notice: notice, column.tokens: lens, column.figures: its_figures}
+    return updates | dict(zip(view.heads, shown.heads(), strict=False)) | view.buttons(False) | {view.shown: shown}
+
+
+def _left(view: View, shown: Shown | None) -> Updates:
+    """A's text alone, now that a side is gone; not even that where the columns stand in an order by lot."""
+    if shown is None or not shown.columns or shown.by_lot:
+        return _emptied(view, 0) | {view.shown: None}
+    return _emptied(view, 1) | {view.shown: Shown(shown.columns[:1], shown.prompt)}
+
+
+def _emptied(view: View, first: int) -> Updates:
+    """The columns from `first` on as nobody has written in them, and nothing to vote on."""
+    updates = view.ballot.shown(None) | view.buttons(False)
+    for letter, head, column in list(zip(LETTERS, view.heads, view.columns, strict=True))[first:]:
+        updates |= {head: side_head(letter)} | emptied(column)
+    return updates
 
 
 def branched(request: Generate, sent: Any) -> Generate:
