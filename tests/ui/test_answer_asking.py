@@ -10,7 +10,7 @@ from tests.ui.fake_answers import AnsweringManager
 from workbench.errors import BadRequest
 from workbench.settings import Settings
 from workbench.ui.answer_asking import asked_of_all, looks_of
-from workbench.ui.answer_one import one_question
+from workbench.ui.answer_one import moved, one_question
 from workbench.ui.answer_settings import settings_column
 from workbench.ui.asking_tokens import looked_at
 from workbench.ui.bench import Bench, Page
@@ -67,6 +67,16 @@ def test_every_side_in_use_is_asked_the_same(tab: Tab) -> None:
     assert len({values[side.answer].partition("seconds")[0] for side in tab.view.sides}) == 1
     assert "A, B and C give the same answer." in values[tab.view.compared]
     assert "= same answer as A" in values[tab.view.heads[2]]
+
+
+@pytest.mark.parametrize("first, stay", [(0, []), (1, ["A"])])
+def test_answers_whose_sides_have_moved_go(tab: Tab, first: int, stay: list[str]) -> None:
+    tab.values[tab.page.sides.count] = 2
+    values = tab.ask()
+    update = values | moved(tab.view, first, values[tab.view.found])
+    assert [one.side.letter for one in update[tab.view.found]] == stay
+    assert [bool(update[side.answer]) for side in tab.view.sides] == ["A" in stay, False, False]
+    assert "not asked yet" in update[tab.view.heads[1]] and update[tab.view.compared] == ""
 
 
 def test_answers_that_differ_are_marked_in_words(tab: Tab) -> None:

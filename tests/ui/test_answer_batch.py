@@ -13,7 +13,7 @@ from workbench.evals.data.squad_files import Question
 from workbench.settings import Settings
 from workbench.ui.answer_batch import batch_view, best_of, file_words, looked_at, with_file
 from workbench.ui.answer_running import _settled as settled
-from workbench.ui.answer_running import answered_by_all
+from workbench.ui.answer_running import answered_by_all, swapped
 from workbench.ui.answer_settings import settings_column
 from workbench.ui.bench import Bench, Page
 from workbench.ui.sides_bar import sides_bar
@@ -113,6 +113,20 @@ def test_every_side_answers_the_file_and_is_compared(tab: Tab, tmp_path: Path) -
     ]
     assert "Same answer" in tab.values[tab.view.compared] and "Is one better?" in tab.values[tab.view.compared]
     assert all("Exact match" in tab.values[side.figures] for side in tab.view.sides[:2])
+
+
+def test_answers_move_with_the_sides_that_are_swapped(tab: Tab, tmp_path: Path) -> None:
+    tab.upload(tmp_path / "q.jsonl", TWO)
+    tab.add_side()
+    tab.values |= {tab.settings.as_a[0]: False, tab.settings.each[1].threshold: -2.0}
+    list(tab.steps())
+    run = tab.values[tab.view.asked]
+    update = swapped(tab.view, run, tab.settings, tab.values)
+    assert run.ended and [one.side.letter for one in update[tab.view.asked].sides] == ["A", "B"]
+    assert [row[2:4] for row in update[tab.view.table].value["data"]] == [
+        ["no answer", "pathfinder"], ["no answer", "waited"]
+    ]  # fmt: skip
+    assert update[tab.view.asked].sides[0].answered is run.sides[1].answered
 
 
 def test_one_side_alone_is_compared_with_nothing(tab: Tab, tmp_path: Path) -> None:

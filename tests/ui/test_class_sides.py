@@ -7,7 +7,8 @@ import pytest
 from tests.ui.class_tab import SEVERAL, SMS, Tab
 from tests.ui.fake_classes import ClassifyingManager, class_card
 from workbench.errors import BadRequest
-from workbench.ui.class_one import without_others
+from workbench.ui.class_many import swapped
+from workbench.ui.class_one import moved
 
 
 @pytest.fixture
@@ -65,9 +66,33 @@ def test_a_head_that_fits_a_alone_is_told_with_what_to_do(tab: Tab) -> None:
 
 def test_a_side_that_leaves_takes_what_it_said_with_it(tab: Tab) -> None:
     tab.add_side()
-    update = tab.ask() | without_others(tab.one)
-    assert update[tab.one.sides[1].shown] is None and update[tab.one.compared] == update[tab.one.heads[1]] == ""
-    assert update[tab.part.shown] is not None
+    values = tab.ask()
+    update = values | moved(tab.one, 1, values[tab.part.shown])
+    assert update[tab.one.sides[1].shown] is None and update[tab.one.compared] == ""
+    assert "not asked yet" in update[tab.one.heads[1]]
+    assert update[tab.part.shown] is not None and update[tab.one.why].interactive
+
+
+def test_nothing_that_was_said_stays_when_sides_are_swapped(tab: Tab) -> None:
+    tab.add_side()
+    values = tab.ask()
+    update = values | moved(tab.one, 0, values[tab.part.shown])
+    assert [update[side.shown] for side in tab.one.sides] == [None] * 3 and not update[tab.one.why].interactive
+    assert "not asked yet" in update[tab.one.heads[0]]
+
+
+def test_many_texts_move_with_the_sides_that_are_swapped(tab: Tab, tmp_path: Path) -> None:
+    tab.upload(tmp_path, SMS)
+    tab.add_side()
+    tab.values[tab.form.method] = "sms-probe"
+    tab.own(1, labels="spam, positive", template="{text}\nKind:", shots=[], calibration="none")
+    before = tab.classify_all()
+    update = swapped(tab.many, before)
+    after = update[tab.many.batches]
+    assert before.ended and [batch.side.letter for batch in after.sides] == ["A", "B"]
+    assert [batch.predictions for batch in after.sides] == [batch.predictions for batch in before.sides[::-1]]
+    rows = [(row[2], row[3]) for row in before.table()[2]]
+    assert [(row[3], row[2]) for row in update[tab.many.table].value["data"]] == rows
 
 
 def test_why_is_asked_of_every_side(tab: Tab) -> None:

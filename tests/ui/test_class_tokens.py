@@ -8,7 +8,7 @@ import pytest
 from tests.ui.class_tab import Tab
 from tests.ui.fake_classes import ClassifyingManager
 from workbench.errors import BadRequest
-from workbench.ui.class_one import without_others
+from workbench.ui.class_one import moved
 
 
 @pytest.fixture
@@ -65,5 +65,5 @@ def test_tokens_need_a_prediction(tab: Tab) -> None:
 def test_a_side_that_leaves_takes_its_tokens_with_it(tab: Tab) -> None:
     tab.add_side()
     tab.ask()
-    update = tab.look() | without_others(tab.one)
+    update = tab.look() | moved(tab.one, 1, None)
     assert update[tab.one.tokens.sides[1].lens] == "" and update[tab.one.tokens.sides[0].lens]

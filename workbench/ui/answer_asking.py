@@ -9,7 +9,7 @@ import gradio as gr
 
 from workbench.text.language_model import LanguageModel
 from workbench.text.requests import ExtractSpan, Span, Spans
-from workbench.ui.answer_one import Found, OneSide, View, compared, without_others
+from workbench.ui.answer_one import Found, OneSide, View, compared, moved
 from workbench.ui.answer_request import build_question
 from workbench.ui.answer_settings import Ask
 from workbench.ui.answer_view import AT_ITS_THRESHOLD, AT_THRESHOLD, answer_text
@@ -58,8 +58,11 @@ def connect_one(page: Page, view: View, settings: SideSettings[Ask]) -> None:
     freed = [*notices, *view.tokens.notices, *buttons]
     view.stop.click(stopped, view.found, freed, cancels=[answers, looks], **quiet)
     _connect_thresholds(page, view, settings)
+    # What is asked meanwhile ends: its answers would come into columns that stand for other models by then.
+    of_all: dict[str, Any] = {"inputs": view.found, "outputs": [*outputs, *tokens], "cancels": [answers, looks]}
+    page.sides.swap.click(lambda found: moved(view, 0, found), **of_all, **quiet)
     for button in page.sides.removes:
-        button.click(lambda found: without_others(view, found), view.found, [*view.results(), *tokens], **quiet)
+        button.click(lambda found: moved(view, 1, found), **of_all, **quiet)
 
 
 def _connect_thresholds(page: Page, view: View, settings: SideSettings[Ask]) -> None:

@@ -77,6 +77,12 @@ class FileRun:
         for one in self.sides:
             one.answered.stop.set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether no side is asked any more, or at most the question that it was stopped at."""
+        found = [one.answered for one in self.sides]
+        return all(one.stop.is_set() or len(one.predictions) == len(one.questions) for one in found)
+
     def forget(self) -> None:
         """Deletes the files."""
         for one in self.sides:

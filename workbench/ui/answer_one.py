@@ -12,7 +12,7 @@ from workbench.ui.answer_view import answer_view
 from workbench.ui.asking_sides import side_columns, side_head, suffix_of
 from workbench.ui.asking_tokens import TokenSheet, token_sheet
 from workbench.ui.passages import PASSAGES
-from workbench.ui.sides import Chosen, Side, Sides
+from workbench.ui.sides import LETTERS, Chosen, Side, Sides
 
 Updates = dict[Any, Any]
 
@@ -100,12 +100,13 @@ def _one_side(side: Side) -> OneSide:
     return OneSide(notice, answer_view(f"answer-view{suffix_of(side)}"))
 
 
-def without_others(view: View, found: Sequence[Found]) -> Updates:
-    """The columns after A without what stood in them: the sides have moved."""
-    update: Updates = {view.compared: "", view.found: tuple(one for one in found or () if not one.side.index)}
-    for part, head in list(zip(view.sides, view.heads, strict=True))[1:]:
-        update |= {part.notice: "", part.answer: "", head: ""}
-    return update | view.tokens.cleared(first=1)
+def moved(view: View, first: int, found: Sequence[Found]) -> Updates:
+    """The columns from `first` on without what stood in them: the sides have moved."""
+    stays = tuple(one for one in found or () if one.side.index < first)
+    update: Updates = {view.compared: "", view.found: stays}
+    for letter, part, head in list(zip(LETTERS, view.sides, view.heads, strict=True))[first:]:
+        update |= {part.notice: "", part.answer: "", head: side_head(letter)}
+    return update | view.tokens.cleared(first) | view.buttons(False, bool(stays))
 
 
 def compared(view: View, found: Sequence[Found], thresholds: Sequence[float]) -> Updates:

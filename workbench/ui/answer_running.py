@@ -35,7 +35,7 @@ from workbench.ui.bench import Page
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import error_notice, notice, progress_bar, seconds_text, told
 from workbench.ui.ready import made_ready
-from workbench.ui.sides import Chosen
+from workbench.ui.sides import Chosen, swapped_side
 
 Updates = dict[Any, Any]
 
@@ -60,6 +60,12 @@ def connect_batch(page: Page, view: BatchView, settings: SideSettings[Ask]) -> N
         yield {view.file_notice: "", view.uploaded: None}
         yield from told(with_file(page.bench, view, path), view.file_notice, "The file can't be used")
 
+    # While a run goes on the sides that it asks stay where they are.
+    def swap(values: Updates) -> Updates:
+        run = values[view.asked]
+        return swapped(view, run, settings, values) if run and run.ended else {view.table: gr.skip()}
+
+    page.sides.swap.click(swap, {view.asked} | settings.inputs(), list({*view.live(), *view.results()}), **quiet)
     view.file.upload(upload, view.file, [view.file_notice, view.uploaded], **quiet)
     view.file.clear(lambda: ("", None), None, [view.file_notice, view.uploaded], **quiet)
     inputs = {view.uploaded, view.asked} | settings.inputs() | page.sides.inputs()
@@ -123,6 +129,19 @@ def answered_by_all(page: Page, view: BatchView, settings: SideSettings[Ask], va
     thresholds = _thresholds(run, settings, values)
     streams = [told_by_side(_answered(page, view, *each), view.sides[each[0].side.index].notice, {}) for each in asked]
     yield from _with_table(view, run, thresholds, slowly(together(streams, view.file_notice)))
+
+
+def swapped(view: BatchView, run: FileRun, settings: SideSettings[Ask], values: Updates) -> Updates:
+    """What A and B answered, in each other's place, each decided by its own threshold as before."""
+    own = [not settings.follows(one.side.index, values) for one in run.sides]
+    sides = [replace(one, side=swapped_side(one.side)) for one in run.sides]
+    found = sorted(zip(sides, _thresholds(run, settings, values), own, strict=True), key=lambda one: one[0].side.index)
+    moved = FileRun(tuple(one for one, _, _ in found))
+    heads = {one.side.index: side_head(one.side.letter, one.side.name) for one in moved.sides}
+    updates = emptied(view) | {view.asked: moved} | {side.notice: "" for side in view.sides[:2]}
+    for index, head in heads.items():
+        updates |= {view.heads[index]: head, view.taken_heads[index]: head}
+    return updates | settled(view, moved, [each for _, each, _ in found], [each for _, _, each in found])
 
 
 def _method(page: Page, side: Chosen, settings: SideSettings[Ask], values: Updates) -> tuple[SpanMethod, str | None]:

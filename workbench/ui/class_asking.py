@@ -16,7 +16,7 @@ from workbench.ui.background import followed
 from workbench.ui.bench import Page
 from workbench.ui.class_form import Form
 from workbench.ui.class_methods import ClassMethod, tokens_read
-from workbench.ui.class_one import BY_WORDS, One, OneSide, Shown, compared, without_others
+from workbench.ui.class_one import BY_WORDS, One, OneSide, Shown, compared, moved
 from workbench.ui.class_view import EMPTY, Cost, prediction_markup
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import notice, progress_bar, seconds_text, told
@@ -66,8 +66,24 @@ def connect_one(page: Page, one: One, settings: SideSettings[Form]) -> None:
     one.run.click(one.tokens.cleared, None, tokens, **quiet)
     freed = [*notices, *one.tokens.notices, *buttons]
     one.stop.click(stopped, shown, freed, cancels=[asks, explains, looks], **quiet)
-    for button in page.sides.removes:
-        button.click(lambda: without_others(one), None, [*one.results(), *tokens], **quiet)
+    _connect_moves(page, one, [asks, explains, looks])
+
+
+def _connect_moves(page: Page, one: One, running: list[Any]) -> None:
+    """Sides that are swapped or removed.
+
+    Args:
+        running: the events that end then: their answers would come into columns that stand for other models.
+    """
+    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
+    outputs = [*one.results(), *one.tokens.results()]
+    moves = [(page.sides.swap, 0), *((button, 1) for button in page.sides.removes)]
+    for button, first in moves:
+
+        def move(found: Shown | None, first: int = first) -> Updates:
+            return moved(one, first, found)
+
+        button.click(move, one.sides[0].shown, outputs, cancels=running, **quiet)
 
 
 def asked_of_all(page: Page, one: One, settings: SideSettings[Form], values: Updates) -> Iterator[Updates]:

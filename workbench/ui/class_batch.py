@@ -4,7 +4,7 @@ import secrets
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench.errors import BadRequest
@@ -15,7 +15,7 @@ from workbench.ui.class_compare import batch_columns, batch_rows, shown_text
 from workbench.ui.class_methods import Asked, ClassMethod
 from workbench.ui.class_view import answer_words, by_head, gold_words, is_right, percent
 from workbench.ui.parts import progress_bar, seconds_text
-from workbench.ui.sides import Chosen
+from workbench.ui.sides import Chosen, swapped_side
 
 COLUMNS = ["#", "Text", "Answer", "Sure", "Right", "Note"]
 WIDTHS: list[str | int] = ["52px", "340px", "130px", "90px", "120px", "110px"]
@@ -99,6 +99,16 @@ class Batches:
         """Ends every side's run after the text that it is at."""
         for batch in self.sides:
             batch.stop.set()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no side is asked any more, or at most about the text that it was stopped at."""
+        return all(batch.done or batch.stop.is_set() for batch in self.sides)
+
+    def swapped(self) -> "Batches":
+        """The same once A and B have changed places."""
+        sides = [replace(batch, side=swapped_side(batch.side)) for batch in self.sides]
+        return Batches(tuple(sorted(sides, key=lambda batch: batch.side.index)))
 
     @property
     def reached(self) -> int:

@@ -12,7 +12,7 @@ from workbench.evals.data.text_rows import text_examples
 from workbench.evals.methods.head import MULTI_LABEL
 from workbench.evals.methods.labels import TextExample
 from workbench.loading.heads import HeadCard
-from workbench.ui.asking_sides import side_columns, suffix_of
+from workbench.ui.asking_sides import side_columns, side_head, suffix_of
 from workbench.ui.bench import Page
 from workbench.ui.class_batch import COLUMNS, WIDTHS, Batch, Batches, typed_examples
 from workbench.ui.class_compare import batches_markup
@@ -223,6 +223,17 @@ def ended(many: Many, batches: Batches | None) -> Updates:
     updates = cleared(many) | table_update(many, batches) | {many.compared: compared}
     for batch in batches.sides:
         updates |= _measures(many.sides[batch.side.index], batch)
+    return updates
+
+
+def swapped(many: Many, batches: Batches) -> Updates:
+    """What A and B said, in each other's place."""
+    found = batches.swapped()
+    updates = ended(many, found) | {many.batches: found} | dict.fromkeys(many.notices[:2], "")
+    for batch in found.sides:
+        head = side_head(batch.side.letter, batch.side.name)
+        updates |= dict.fromkeys((many.heads[batch.side.index], many.notice_heads[batch.side.index]), head)
+        updates |= {many.notices[batch.side.index]: end_notice(batch)}
     return updates
 
 

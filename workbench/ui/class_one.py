@@ -13,7 +13,7 @@ from workbench.ui.class_compare import answer_marks, predictions_markup
 from workbench.ui.class_examples import ClassExample
 from workbench.ui.class_methods import Asked, ClassMethod
 from workbench.ui.class_view import EMPTY, prediction_markup
-from workbench.ui.sides import Chosen, Side, Sides
+from workbench.ui.sides import LETTERS, Chosen, Side, Sides
 from workbench.ui.why_view import why_view
 
 Updates = dict[Any, Any]
@@ -139,12 +139,18 @@ def cleared(one: One) -> Updates:
     return update
 
 
-def without_others(one: One) -> Updates:
-    """The columns after A without what stood in them: the sides have moved."""
-    update: Updates = {one.compared: ""} | dict.fromkeys(one.reasons[1:], "") | one.tokens.cleared(first=1)
-    for part, head, why_head in list(zip(one.sides, one.heads, one.why_heads, strict=True))[1:]:
-        update |= {part.notice: "", part.result: EMPTY, part.shown: None, head: "", why_head: ""}
-    return update
+def moved(one: One, first: int, of_a: Shown | None) -> Updates:
+    """The columns from `first` on without what stood in them: the sides have moved.
+
+    Args:
+        of_a: what the column of A shows, which stays where `first` is not 0.
+    """
+    update: Updates = {one.compared: ""} | dict.fromkeys(one.reasons[first:], "") | one.tokens.cleared(first)
+    columns = zip(LETTERS, one.sides, one.heads, one.why_heads, strict=True)
+    for letter, part, head, why_head in list(columns)[first:]:
+        update |= {part.notice: "", part.result: EMPTY, part.shown: None}
+        update |= dict.fromkeys((head, why_head), side_head(letter))
+    return update | one.buttons(False, first > 0 and of_a is not None)
 
 
 def compared(one: One, found: list[Shown]) -> Updates:

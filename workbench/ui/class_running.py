@@ -15,7 +15,7 @@ from workbench.ui.background import followed
 from workbench.ui.bench import Page
 from workbench.ui.class_batch import Batch, Batches
 from workbench.ui.class_form import Form
-from workbench.ui.class_many import Many, cleared, connect_file, end_notice, ended, table_update
+from workbench.ui.class_many import Many, cleared, connect_file, end_notice, ended, swapped, table_update
 from workbench.ui.class_methods import ClassMethod
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import error_notice, progress_bar, told
@@ -53,6 +53,12 @@ def connect_many(page: Page, many: Many, settings: SideSettings[Form]) -> None:
     runs = begun.then(run_batch, inputs, live, concurrency_limit=None, **quiet)
     runs.then(lambda batches: ended(many, batches) | many.buttons(False), many.batches, many.results(), **quiet)
     many.stop.click(stop, many.batches, [many.stop], concurrency_limit=None, **quiet)
+
+    # While a run goes on the sides that it asks stay where they are.
+    def swap(batches: Batches | None) -> Updates:
+        return swapped(many, batches) if batches is not None and batches.ended else {many.table: gr.skip()}
+
+    page.sides.swap.click(swap, many.batches, list({*many.live(), *many.results()}), **quiet)
     for index in range(len(many.sides)):
         _connect_threshold(many, index, quiet)
 
