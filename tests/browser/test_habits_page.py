@@ -28,6 +28,21 @@ def test_an_earlier_run_is_opened_again_from_the_history(tab: "playwright.Page")
     expect(tab.get_by_label("number input for Length, at most").first).to_have_value("5")
 
 
+def test_many_texts_are_noted_and_open_their_own_part_again(tab: "playwright.Page") -> None:
+    open_tab(tab, "Classify")
+    tab.get_by_role("tab", name="Many texts").click()
+    tab.get_by_label("Texts, one a line").fill("First text\nSecond text")
+    tab.locator("#many-run").click()
+    expect(tab.locator("#many-run")).to_be_enabled()
+    tab.get_by_role("tab", name="One text").click()
+    tab.get_by_role("button", name="History").click()
+    run = tab.locator(".page-history li button")
+    expect(run.locator("b")).to_have_text("First text Second text")
+    run.click()
+    expect(tab.get_by_label("Texts, one a line")).to_be_visible()
+    expect(tab.get_by_label("Texts, one a line")).to_have_value("First text\nSecond text")
+
+
 def test_the_history_keeps_the_newest_of_its_runs_and_forgets_them_all(tab: "playwright.Page") -> None:
     tab.evaluate("""localStorage.setItem("workbench-history", JSON.stringify(
         Array.from({length: 30}, (_, n) => ({at: n, tab: "Generate", about: "old " + n, sides: [], state: "n=" + n}))

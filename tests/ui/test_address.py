@@ -92,7 +92,7 @@ def opened(page: Page, state: Any) -> tuple[dict[Any, Any], str]:
     """What a link to a tab with a prompt and a temperature does to a page with one side."""
     parts = {"prompt": PROMPT, "temperature": SLIDER, "b.head": HEAD}
     known = {"b.head": lambda bench, spec: [f"head of {spec.checkpoint}"]}
-    tabs = {"Generate": Kept("Generate", parts, (), "prompt", known)}
+    tabs = {"Generate": Kept("Generate", parts, (), {"": ["prompt"]}, known)}
     values = {part: part.value for side in page.sides.all for part in (side.model, side.precision)}
     return link_opened(page, tabs, values | {page.sides.count: 1}, state)
 
@@ -154,7 +154,22 @@ def test_a_saved_preset_sets_its_controls() -> None:
     assert preset_loaded({"temperature": SLIDER, "prompt": PROMPT}, "temperature=0.4") == {SLIDER: 0.4, PROMPT: "Once"}
 
 
+@pytest.mark.parametrize("link, opens, told", [
+    ("", "one", 0), ("part=many", "many", 0), ("part=%3Cb%3E", "one", 1), ("table=x", "one", 1)
+])  # fmt: skip
+def test_a_link_opens_an_inner_tab_and_leaves_a_file_alone(page: Page, link: str, opens: str, told: int) -> None:
+    with gr.Blocks():
+        file = gr.File()
+        with gr.Tabs() as inner:
+            gr.Tab("One", id="one")
+            gr.Tab("Many", id="many")
+    reading = read_link(link)
+    values = read_parts(Kept("T", {"table": file}, inner=inner), reading, page.bench, {"a": ModelSpec("one")})
+    assert values[inner].selected == opens and file not in values
+    assert len(reading.ignored) + len(reading.fields) == told
+
+
 def test_parts_of_a_side_know_the_side(page: Page) -> None:
     specs = {"a": ModelSpec("one"), "b": ModelSpec("two"), "c": ModelSpec("three")}
-    kept = Kept("T", {"b.head": HEAD}, (), None, {"b.head": lambda _, spec: [spec.checkpoint]})
+    kept = Kept("T", {"b.head": HEAD}, known={"b.head": lambda _, spec: [spec.checkpoint]})
     assert read_parts(kept, read_link("b.head=two"), page.bench, specs) == {HEAD: "two"}

@@ -18,7 +18,10 @@ function store(key, value) {
 
 // ---- values to a link ------------------------------------------------------------------------------------------
 
+const isFile = (value) => typeof value?.path === "string";
+
 function written(value) {
+  if (isFile(value)) return "";  // nobody else has it
   if (value && Array.isArray(value.data)) {
     const rows = value.data.map((row) => row.map((cell) => String(cell ?? "")));
     return JSON.stringify(rows.filter((row) => row.some(Boolean)));
@@ -47,6 +50,13 @@ function sidesOf(values) {
   return fields;
 }
 
+// The inner tab that is open.
+function innerOf(tab) {
+  const list = tab.inner ? [...document.querySelectorAll(`#${tab.inner} > .tab-wrapper [role=tab][data-tab-id]`)] : [];
+  const place = list.findIndex((one) => one.getAttribute("aria-selected") === "true");
+  return { place, name: place < 0 ? "" : list[place].dataset.tabId };
+}
+
 // The longest text is left out of what would be too long; the link says so.
 function fitted(fields, most) {
   if (fields.toString().length <= most) return fields;
@@ -58,6 +68,8 @@ function fitted(fields, most) {
 
 function stateOf(tab, values, most) {
   const fields = new URLSearchParams([["tab", tab.tab], ...sidesOf(values)]);
+  const part = innerOf(tab);
+  if (part.place > 0) fields.set("part", part.name);
   for (const [name, value] of fieldsOf(tab.names, tab.defaults, values.slice(2 * LETTERS.length))) fields.set(name, value);
   return fitted(fields, most);
 }
@@ -169,9 +181,11 @@ const panel = element.querySelector(".page-history");
 
 function remember(tab, values) {
   const own = values.slice(2 * LETTERS.length);
-  const place = tab.names.indexOf(tab.title);
+  const valueOf = (name) => own[tab.names.indexOf(name)];
+  const key = tab.inner ? innerOf(tab).name : tab.kind ? written(valueOf(tab.kind)) : "";
+  const titles = (tab.titles[key] ?? []).map((name) => (isFile(valueOf(name)) ? valueOf(name).orig_name : written(valueOf(name))));
   const changed = () => [...fieldsOf(tab.names, tab.defaults, own)].map((field) => field.join(": ")).join(", ");
-  const about = (place < 0 ? changed() : written(own[place])).trim().slice(0, 120);
+  const about = (titles.length ? titles.find(Boolean) ?? "" : changed()).trim().slice(0, 120);
   const sides = [...sidesOf(values)].filter(([name]) => name.length === 1).map(([, model]) => model);
   const run = { at: Date.now(), tab: tab.tab, about, sides, state: stateOf(tab, values, LONGEST_KEPT).toString() };
   const others = stored(HISTORY, []).filter((one) => one.state !== run.state);

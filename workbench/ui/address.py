@@ -19,7 +19,7 @@ from workbench.ui.sides import SpecList
 Known = Callable[[Any, ModelSpec], Collection[str]]
 """The values that a list may have now, given the Bench and the model of the control's side."""
 
-TAB, LEFT_OUT = "tab", "left_out"
+TAB, PART, LEFT_OUT = "tab", "part", "left_out"
 MOST_FIELDS = 200
 _SHOWN_CHARACTERS = 60
 
@@ -30,17 +30,28 @@ class Kept:
 
     tab: str
     parts: dict[str, Any]
-    """The controls, by their names in a link."""
-    runs: tuple[gr.Button, ...]
+    """The controls, by their names in a link. An uploaded file stands in no link, but it can name a run."""
+    runs: tuple[gr.Button, ...] = ()
     """The buttons at whose press the address and the browser's history are written."""
-    title: str | None
-    """The part whose beginning names a run in the history."""
-    known: Mapping[str, Known]
+    titles: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    """The parts of which the first that is not empty names a run in the history, by inner tab or kind; "" for all."""
+    known: Mapping[str, Known] = field(default_factory=dict)
+    inner: gr.Tabs | None = None
+    """The tabs within the tab; which of them is open stands in a link too."""
+    kind: str = ""
+    """The part whose value is looked up in `titles`, where there are no inner tabs."""
 
     def layout(self) -> dict[str, Any]:
         """What the browser needs to write this tab's state."""
-        defaults, runs = [part.value for part in self.parts.values()], [button.elem_id for button in self.runs]
-        return {"tab": self.tab, "names": list(self.parts), "defaults": defaults, "title": self.title, "runs": runs}
+        return {
+            "tab": self.tab, "names": list(self.parts), "defaults": [part.value for part in self.parts.values()],
+            "titles": {key: list(names) for key, names in self.titles.items()}, "kind": self.kind,
+            "runs": [button.elem_id for button in self.runs], "inner": self.inner.elem_id if self.inner else "",
+        }  # fmt: skip
+
+    def inner_names(self) -> list[str]:
+        """The inner tabs; the first stands in no link."""
+        return [tab.id for tab in self.inner.children if isinstance(tab, gr.Tab)] if self.inner else []
 
 
 @dataclass
@@ -51,16 +62,9 @@ class Address:
     waited: list[Any] = field(default_factory=list)
     after: list[tuple[Any, ...]] = field(default_factory=list)
 
-    def keeps(
-        self,
-        tab: str,
-        parts: Mapping[str, Any],
-        runs: Sequence[gr.Button] = (),
-        title: str | None = None,
-        known: Mapping[str, Known] | None = None,
-    ) -> None:
-        """Puts a tab's controls into the address; see `Kept` for the arguments."""
-        self.kept[tab] = Kept(tab, dict(parts), tuple(runs), title, known or {})
+    def keeps(self, kept: Kept) -> None:
+        """Puts a tab's controls into the address."""
+        self.kept[kept.tab] = kept
 
     def waits_for(self, arrival: Any) -> None:
         """Applies a link only after this event of the page's load, which sets values too."""
@@ -112,14 +116,27 @@ def read_parts(kept: Kept, reading: Reading, bench: SpecList, specs: Mapping[str
         specs: the models of the sides, by their letters as they stand before a name: "b.method" is B's.
     """
     left_out = reading.fields.pop(LEFT_OUT, "")
-    values = {}
+    values: dict[Any, Any] = {}
+    if kept.inner is not None:
+        values[kept.inner] = gr.Tabs(selected=_inner_opened(kept, reading))
     for name, part in kept.parts.items():
+        if isinstance(part, gr.File):
+            continue
         side = name.partition(".")[0] if "." in name else "a"
         known = kept.known[name](bench, specs[side]) if name in kept.known else None
         values[part] = "" if name == left_out else reading.take(name, part, known)
     if left_out:
         reading.ignored.append(f"{_cut(left_out)} was too long to be put into the link")
     return values
+
+
+def _inner_opened(kept: Kept, reading: Reading) -> str:
+    """The inner tab of a link, the first where it names none."""
+    names = kept.inner_names()
+    asked = reading.fields.pop(PART, names[0])
+    if asked not in names:
+        reading.ignored.append(f"{PART} = {_cut(asked)} is not on the list")
+    return asked if asked in names else names[0]
 
 
 def _cut(text: str) -> str:

@@ -29,7 +29,7 @@ def connect(page: Page, head: gr.HTML, told: gr.HTML, containers: Mapping[str, g
     """
     address, sides = page.address, page.sides
     picked = [part for side in sides.all for part in (side.model, side.precision)]
-    all_kept = [address.kept.get(name) or Kept(name, {}, (), None, {}) for name in containers]
+    all_kept = [address.kept.get(name) or Kept(name, {}) for name in containers]
     for kept in all_kept:
         own = [*picked, *kept.parts.values()]
         containers[kept.tab].select(None, own, None, js=_tells("opened", [kept]), **_QUIET)
@@ -42,6 +42,7 @@ def connect(page: Page, head: gr.HTML, told: gr.HTML, containers: Mapping[str, g
         return updates | {told: words}
 
     changed = [page.tabs, told, *in_use(sides, 1, dict.fromkeys(picked)), *everything[len(picked) :]]
+    changed += [kept.inner for kept in all_kept if kept.inner is not None]
     step = head.open(opened, sides.inputs(), changed, **_QUIET)
     for then, inputs, outputs in address.after:
         step = step.then(then, inputs, outputs, **_QUIET)

@@ -1,11 +1,11 @@
 """What the Classify and the Answer tab keep in the page's address: their texts, and each side's settings."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
+from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-import gradio as gr
-
 from workbench.manager import ModelSpec
+from workbench.ui.address import Kept
 from workbench.ui.asking_sides import Settings, SideSettings
 from workbench.ui.bench import Bench, Page
 from workbench.ui.head_choice import LANGUAGE_MODEL, Kind, fitting_heads
@@ -22,11 +22,14 @@ class Named(Settings, Protocol):
 Own = TypeVar("Own", bound=Named)
 
 
-def keep_sides(
-    page: Page, tab: str, texts: Mapping[str, Any], settings: SideSettings[Own], run: gr.Button, kind: Kind
-) -> None:
-    """Puts a tab's controls into the address; the first text names a run in the history."""
-    parts = dict(texts)
+def keep_sides(page: Page, kept: Kept, settings: SideSettings[Own], kind: Kind) -> None:
+    """Puts a tab's texts and each side's settings into the address.
+
+    Args:
+        kept: the tab with its texts alone.
+        kind: of the heads that a method can be.
+    """
+    parts = dict(kept.parts)
     for side, own in zip(page.sides.all, settings.each, strict=True):
         before = f"{side.letter.lower()}." if side.index else ""
         if side.index:
@@ -37,4 +40,4 @@ def keep_sides(
         return [LANGUAGE_MODEL, *fitting_heads(bench, spec, kind)]
 
     known = {name: methods for name in parts if name.endswith("method")}
-    page.address.keeps(tab, parts, runs=[run], title=next(iter(texts)), known=known)
+    page.address.keeps(replace(kept, parts=parts, known=known))

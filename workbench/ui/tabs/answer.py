@@ -5,6 +5,7 @@ Every side in use is asked the same questions at once.
 
 import gradio as gr
 
+from workbench.ui.address import Kept
 from workbench.ui.answer_asking import connect_one
 from workbench.ui.answer_batch import batch_view
 from workbench.ui.answer_endpoint import answer_endpoint
@@ -20,11 +21,11 @@ from workbench.ui.snippet_view import code_panel
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
     with gr.Row(elem_classes="workspace"):
-        with gr.Column(scale=7, min_width=320), gr.Tabs(elem_classes="inner-tabs"):
-            with gr.Tab("One question"):
+        with gr.Column(scale=7, min_width=320), gr.Tabs(elem_classes="inner-tabs", elem_id="answer-parts") as parts:
+            with gr.Tab("One question", id="one"):
                 view = one_question(page.sides)
                 code = code_panel("answer-code")
-            with gr.Tab("A file of questions"):
+            with gr.Tab("A file of questions", id="file"):
                 batch = batch_view(page.sides)
         with gr.Column(scale=3, min_width=300, elem_classes="settings"):
             settings = settings_column(page.sides, page.bench.first_spec())
@@ -32,8 +33,9 @@ def build(page: Page, container: gr.Tab) -> None:
     connect_lists(page, container, settings)
     connect_batch(page, batch, settings)
     answer_code(page, code, view.question, view.context, settings)
-    texts = {"question": view.question, "context": view.context}
-    keep_sides(page, TAB.name, texts, settings, view.run, "answer")
+    texts = {"question": view.question, "context": view.context, "file": batch.file}
+    titles = {"one": ["question"], "file": ["file"]}
+    keep_sides(page, Kept(TAB.name, texts, (view.run, batch.run), titles, inner=parts), settings, "answer")
     answer_endpoint(page.bench)
 
 

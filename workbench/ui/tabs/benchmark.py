@@ -11,6 +11,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.evaluating import all_tasks
 from workbench.manager import ModelSpec
+from workbench.ui.address import Kept
 from workbench.ui.asking_sides import chosen_spec, side_head
 from workbench.ui.bench import Bench, Page, Tab
 from workbench.ui.benchmark_form import FILE, HEAD_NAMES, Form, files_of, form_view, head_choices, task_lists
@@ -107,7 +108,8 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     _connect_heads(page, container, form, quiet)
-    page.address.keeps(TAB.name, form.named(), runs=[view.run], known=dict.fromkeys(HEAD_NAMES, _known_heads))
+    known = dict.fromkeys(HEAD_NAMES, _known_heads)
+    page.address.keeps(Kept(TAB.name, form.named(), (view.run,), known=known))
     # Not `input`: a link that opens the page sets the rows too.
     form.data.change(lambda data: gr.File(visible=data == FILE), form.data, form.file, **quiet)
     about_task = [view.task, view.shown_task, view.sample, view.try_it, view.tried]

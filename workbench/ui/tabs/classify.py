@@ -9,6 +9,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.ui.address import Kept
 from workbench.ui.asking_sides import SideSettings
 from workbench.ui.bench import Page, Tab
 from workbench.ui.class_asking import connect_one
@@ -47,7 +48,7 @@ def build(page: Page, container: gr.Tab) -> None:
                 elem_id="class-examples",
                 type="index",
             )
-            with gr.Tabs(elem_classes="inner-tabs", selected="one") as parts:
+            with gr.Tabs(elem_classes="inner-tabs", elem_id="class-parts", selected="one") as parts:
                 with gr.Tab("One text", id="one"):
                     one = one_text(EXAMPLES[0], page.sides)
                     code = code_panel("class-code")
@@ -57,7 +58,9 @@ def build(page: Page, container: gr.Tab) -> None:
             settings = settings_column(page.sides)
     _connect(page, container, View(examples, parts, one, many, settings))
     classify_code(page, code, one.text, settings)
-    keep_sides(page, TAB.name, {"text": one.text}, settings, one.run, "classify")
+    texts = {"text": one.text, "texts": many.texts, "table": many.file}
+    titles = {"one": ["text"], "many": ["table", "texts"]}
+    keep_sides(page, Kept(TAB.name, texts, (one.run, many.run), titles, inner=parts), settings, "classify")
     classify_endpoint(page.bench)
 
 

@@ -9,6 +9,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.text.requests import Generate
 from workbench.ui import blind_view, generate_settings
+from workbench.ui.address import Kept
 from workbench.ui.asking_sides import side_columns, side_head
 from workbench.ui.bench import Page, Tab
 from workbench.ui.blind import shuffled
@@ -245,7 +246,7 @@ def _keep(page: Page, view: View) -> None:
             parts[f"{before}as_a"] = settings.sides.as_a[side.index - 1]
         parts |= {before + name: slider for name, slider in {"preset": own.preset, **own.knobs}.items()}
         parts |= {f"{before}stop": own.stop_texts, f"{before}banned": own.banned}
-    page.address.keeps(TAB.name, parts, runs=[view.run], title="prompt")
+    page.address.keeps(Kept(TAB.name, parts, (view.run,), {"": ["prompt"]}))
 
 
 TAB = Tab("Generate", build)

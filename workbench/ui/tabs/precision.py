@@ -18,6 +18,7 @@ from workbench.evals.task import Task
 from workbench.json_values import json_value
 from workbench.manager import ModelSpec
 from workbench.precision_sides import compared_precisions
+from workbench.ui.address import Kept
 from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab, spec_name
 from workbench.ui.parts import notice, progress_bar, told
@@ -91,7 +92,8 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
     container.select(lists, form.model, form.model, **quiet)
     page.address.waits_for(page.blocks.load(lists, form.model, form.model, **quiet))
     known = {"checkpoint": lambda bench, _: checkpoints(bench)}
-    page.address.keeps(TAB.name, form.named(), runs=[view.run], title="prompt", known=known)
+    titles = {PROMPT: ["prompt"], TEXT: ["text"], TASK: ["task"]}
+    page.address.keeps(Kept(TAB.name, form.named(), (view.run,), titles, known, kind="on"))
 
 
 def _connect_run(page: Page, form: Form, view: View) -> None:
