@@ -153,6 +153,23 @@ def test_left_early_the_model_is_given_back(shelf: Shelf) -> None:
     assert shelf.open_now == 0
 
 
+def test_it_can_be_left_in_the_middle_of_a_window(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = []
+
+    def endless(model: LanguageModel, tokens: object) -> Iterator[None]:
+        try:
+            while True:
+                yield
+        finally:
+            left.append(tokens)
+
+    monkeypatch.setattr(LanguageModel, "logit_steps", endless)
+    steps = measure(shelf.both(), Material((TEXT,)))
+    reading = [one for one, _ in zip((step.note for step in steps), range(9), strict=False) if "reads text 1" in one]
+    steps.close()
+    assert len(reading) > 2 and len(left) == 1 and shelf.open_now == 0
+
+
 def test_the_share_of_the_work_grows_to_all(shelf: Shelf) -> None:
     seen = [report.done for report in measure(shelf.both(), Material((TEXT, TEXT), ("The",), new_tokens=3))]
     assert seen == sorted(seen) and seen[0] == 0 and seen[-1] == 1

@@ -30,11 +30,12 @@ class DistributionModel(HashModel):
     tokenizer = WordTokenizer()
     context_tokens = 512
 
-    def logits(self, tokens: Sequence[int]) -> Generator[NDArray[np.float32], None, None]:
+    def logit_steps(self, tokens: Sequence[int]) -> Generator[None, None, list[NDArray[np.float32]]]:
         """In one part."""
+        yield
         rows = np.array([np.random.default_rng(token).normal(0, 2, COLUMNS) for token in tokens[:-1]])
         noise = np.random.default_rng(len(self.salt)).normal(0, NOISE.get(self.salt, 0.1), rows.shape)
-        yield (rows + noise).astype(np.float32)
+        return [(rows + noise).astype(np.float32)]
 
 
 class PrecisionManager(BenchmarkManager):

@@ -22,9 +22,11 @@ from workbench.settings import Settings
 from workbench.text.requests import ExtractSpan, Generate
 from workbench.ui.bench import Bench
 from workbench.ui.class_methods import Asked
+from workbench.ui.precision_form import AskedReport
 from workbench.ui.snippets import Call, Snippet, code, command, curl_text
 from workbench.ui.snippets_asking import AskedSpan, answer_snippets, classify_snippets, generate_snippets
 from workbench.ui.snippets_benchmark import AskedTasks, benchmark_snippets
+from workbench.ui.snippets_precision import precision_snippets
 from workbench.ui.web import build
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")
@@ -217,3 +219,21 @@ def test_json_in_a_shell_is_the_same_json(text: str) -> None:
 
 def test_only_what_is_not_at_its_default_is_written() -> None:
     assert code(Generate("a")) == "Generate(prompt='a')"
+
+
+REPORTS = [
+    AskedReport(("float32", "bfloat16"), 4, prompt=HOSTILE),
+    AskedReport(("float32", "bfloat16"), 3, text=HOSTILE),
+    AskedReport(("float32", "bfloat16"), 0, task="piqa", samples=True, limit=2),
+]
+
+
+@pytest.mark.parametrize("asked", REPORTS)
+def test_a_report_on_precisions_is_made_again_by_python_and_by_the_command_line(
+    asked: AskedReport, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = precision_snippets(DEMO, asked)
+    said = run_python(text_of(found, "Python"))
+    answer = run_command(text_of(found, "Command line"), tmp_path, capsys)
+    kl = answer["precisions"][1]["kl"]["value"]
+    assert f"value={kl!r}" in said and said.startswith("float32 ")

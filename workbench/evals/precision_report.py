@@ -39,8 +39,8 @@ class Model(Answerer, Protocol):
         """The model's context."""
         ...
 
-    def logits(self, tokens: Sequence[int]) -> Generator[NDArray[np.float32], None, None]:
-        """The logits (T, V) that each token but the first is predicted from, in parts."""
+    def logit_steps(self, tokens: Sequence[int]) -> Generator[None, None, list[NDArray[np.float32]]]:
+        """The logits (T, V) that each token but the first is predicted from, in parts; yields until they are there."""
         ...
 
     def stream(self, request: Generate) -> Generator[Generated, None, None]:

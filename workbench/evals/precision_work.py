@@ -8,7 +8,7 @@ import time
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from workbench.engine.jobs import Sampling
 from workbench.errors import BadRequest, Cancelled, WorkbenchError
@@ -17,6 +17,8 @@ from workbench.evals.precision import Divergence, divergence, first_parting, joi
 from workbench.evals.precision_report import Material, Measured, Model, Opened, Precision, Report
 from workbench.evals.precision_rows import KeptRows
 from workbench.text.requests import ExtractSpan, Generate, Generated, LogLikelihood, fill
+
+Result = TypeVar("Result")
 
 WINDOW_TOKENS = 512
 """A longer text is read in pieces of so many tokens, each without those before it."""
@@ -148,19 +150,22 @@ class _Work:
         for number, pieces in enumerate(self._pieces):
             parts: list[Divergence] = []
             for piece in pieces:
-                yield f"{self._now.name} reads text {number + 1} of {len(self._pieces)}"
-                parts += self._compared(model, piece, self._kept)
+                words = f"{self._now.name} reads text {number + 1} of {len(self._pieces)}"
+                yield words
+                parts += yield from self._compared(model, piece, self._kept, words)
             self._done += 1
             if self._results:
                 self._now = replace(self._now, divergences=(*self._now.divergences, joined(parts)))
 
-    def _compared(self, model: Model, piece: tuple[int, ...], kept: KeptRows) -> list[Divergence]:
-        """The divergences of a piece; none of the reference's, which is kept.
+    def _compared(
+        self, model: Model, piece: tuple[int, ...], kept: KeptRows, words: str
+    ) -> Generator[str, None, list[Divergence]]:
+        """The divergences of a piece; none of the reference's, which is kept. Yields `words` while it is computed.
 
         In a function of its own: no distribution is in memory any more when the next piece is computed.
         """
         began = time.monotonic()
-        rows = list(model.logits(piece))
+        rows = yield from _told(words, model.logit_steps(piece))
         seconds = self._now.read_seconds + time.monotonic() - began
         self._now = replace(self._now, read_tokens=self._now.read_tokens + len(piece) - 1, read_seconds=seconds)
         if self._results:
@@ -193,6 +198,19 @@ class _Work:
                 self._done += 1
                 self._now = replace(self._now, predictions=(*self._now.predictions, named))
                 yield f"{self._now.name} answers row {len(self._now.predictions):,} of {len(rows):,}"
+
+
+def _told(words: str, steps: Generator[None, None, Result]) -> Generator[str, None, Result]:
+    """Yields `words` whenever the steps yield; gives what they come to."""
+    try:
+        while True:
+            next(steps)
+            yield words
+    except StopIteration as end:
+        result: Result = end.value
+        return result
+    finally:
+        steps.close()
 
 
 def _ids(text: Generated) -> list[int]:

@@ -111,22 +111,23 @@ class LanguageModel:
         (scored,) = self._roll([request]).result()
         return scored  # type: ignore[return-value]
 
-    def logits(self, tokens: Sequence[int]) -> Generator[NDArray[np.float32], None, None]:
+    def logit_steps(self, tokens: Sequence[int]) -> Generator[None, None, list[NDArray[np.float32]]]:
         """Whole distributions: the logits (T, V) that each token of a text but the first is predicted from, in parts.
 
-        All of a text are in memory at once: 4 bytes for each of the vocabulary's columns and each token. Closing the
-        iterator stops the computation on the engine's next step.
+        All of a text are in memory at once: 4 bytes for each of the vocabulary's columns and each token. Yields a few
+        times a second until they are there; closing the iterator stops the computation on the engine's next step.
 
         Raises:
             BadRequest: fewer than two tokens. TooLong: beyond the context, where the last token needs no room.
         """
         handle = self.engine.score(Score(tuple(tokens[:1]), (tuple(tokens[1:]),), logits=True))
         try:
+            for _ in handle.events(HEARTBEAT_SECONDS):
+                yield
             (scored,) = handle.result()
-            for part in scored.logits:
-                yield part.numpy()
         finally:
             handle.cancel()
+        return [part.numpy() for part in scored.logits]
 
     def score_steps(self, tokens: Sequence[int], alternatives: int = 0) -> Generator[None, None, tuple[TokenText, ...]]:
         """The model's opinion of each token of a text but the first.

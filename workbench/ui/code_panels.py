@@ -16,10 +16,12 @@ from workbench.ui.benchmark_form import FILE
 from workbench.ui.benchmark_form import Form as TaskForm
 from workbench.ui.class_form import Form
 from workbench.ui.generate_settings import GenerateSettings
+from workbench.ui.precision_form import Form as PrecisionForm
 from workbench.ui.snippet_view import connect_panel
 from workbench.ui.snippets import Snippet
 from workbench.ui.snippets_asking import AskedSpan, answer_snippets, classify_snippets, generate_snippets
 from workbench.ui.snippets_benchmark import HUB, AskedTasks, benchmark_snippets
+from workbench.ui.snippets_precision import precision_snippets
 
 Updates = dict[Any, Any]
 
@@ -75,6 +77,15 @@ def benchmark_code(page: Page, panel: gr.HTML, form: TaskForm) -> None:
             name = Path(next(iter(values[form.file] or ()), "rows.jsonl")).name
             files = {task.name: Path(name) for task in form.chosen(values)}
         return benchmark_snippets(_alike(form.evaluations(values, page.bench, files)), url)
+
+    connect_panel(panel, form.inputs(), made)
+
+
+def precision_code(page: Page, panel: gr.HTML, form: PrecisionForm) -> None:
+    """The panel of the Precision tab."""
+
+    def made(values: Updates, _: str) -> list[Snippet]:
+        return precision_snippets(form.spec(page.bench, values), form.asked(page.bench, values))
 
     connect_panel(panel, form.inputs(), made)
 

@@ -13,6 +13,7 @@ from workbench.evaluating import SAMPLES, all_tasks
 from workbench.loading.precision import precisions
 from workbench.manager import ModelSpec
 from workbench.precision_sides import MOST_PRECISIONS, prompt_material, task_material, text_material
+from workbench.profiles import Profile
 from workbench.ui.bench import Bench, spec_name
 from workbench.ui.benchmark_form import HUB, whole
 from workbench.ui.passages import PASSAGES
@@ -24,6 +25,21 @@ _TEXT = "\n\n".join(dict.fromkeys(passage.text for passage in PASSAGES))
 _TASK = "our_sentiment"
 """Its rows come with the project."""
 _PROMPT = "Once upon a time there was a little fox who lived in a wood."
+
+
+@dataclass(frozen=True)
+class AskedReport:
+    """What the precisions of a checkpoint are compared on: one of prompt, text and task."""
+
+    precisions: tuple[str, ...]
+    new_tokens: int
+    prompt: str | None = None
+    text: str | None = None
+    task: str | None = None
+    samples: bool = False
+    """Whether made-up rows stand in for the task's own."""
+    limit: int | None = None
+    """Rows of the task; None: all."""
 
 
 @dataclass(frozen=True)
@@ -65,34 +81,50 @@ class Form:
                 f"The checkpoint {values[self.model]!r} is not on the list any more. Pick another."
             ) from None
 
+    def asked(self, bench: Bench, values: Mapping[Any, Any]) -> AskedReport:
+        """What the precisions are to be compared on; no row is read yet.
+
+        Raises:
+            BadRequest: it is too much for a page that others use too, or there is no such task.
+        """
+        profile, kind = bench.settings.profile, values[self.kind]
+        names = tuple(values[self.precisions] or ())
+        length = whole("New tokens", values[self.length], 0, 512)
+        if kind == TASK:
+            return self._asked_rows(profile, values, AskedReport(names, length))
+        text = values[self.prompt if kind == PROMPT else self.text] or ""
+        most = profile.benchmarks.precision_characters
+        if len(text) > most:
+            raise BadRequest(f"The text has {len(text):,} characters; at most {most:,} are taken.")
+        return AskedReport(names, length, prompt=text) if kind == PROMPT else AskedReport(names, length, text=text)
+
+    def _asked_rows(self, profile: Profile, values: Mapping[Any, Any], asked: AskedReport) -> AskedReport:
+        tasks, name, samples = all_tasks(), values[self.task], values[self.data] == SAMPLES
+        if name not in tasks:
+            raise BadRequest("No task is picked. Pick one from the list.")
+        most = profile.benchmarks.precision_rows
+        limit = whole("Rows", values[self.limit], 0, most)
+        task = tasks[name]
+        if not samples and task.source is None and not task.complete:
+            raise BadRequest(f"The task {task.name} has no data set of its own. Try it on its made-up samples.")
+        if not samples and not task.complete and not limit and profile.others:
+            raise BadRequest(f"Others use this page too: set Rows to a number from 1 to {most}.")
+        return replace(asked, task=name, samples=samples, limit=limit or None)
+
     def material(self, bench: Bench, values: Mapping[Any, Any]) -> tuple[Task[Any] | None, Material]:
         """What the precisions are compared on, and the task whose rows they answer.
 
         Raises:
             BadRequest: there is nothing, or too much for a page that others use too.
         """
-        most, kind = bench.settings.profile.benchmarks.precision_characters, values[self.kind]
-        length = whole("New tokens", values[self.length], 0, 512)
-        if kind == TASK:
-            return self._rows(bench, values, length)
-        text = values[self.prompt if kind == PROMPT else self.text] or ""
-        if len(text) > most:
-            raise BadRequest(f"The text has {len(text):,} characters; at most {most:,} are taken.")
-        return None, prompt_material(text, max(1, length)) if kind == PROMPT else text_material(text, length)
-
-    def _rows(self, bench: Bench, values: Mapping[Any, Any], length: int) -> tuple[Task[Any], Material]:
-        profile, tasks = bench.settings.profile, all_tasks()
-        most = profile.benchmarks.precision_rows
-        if values[self.task] not in tasks:
-            raise BadRequest("No task is picked. Pick one from the list.")
-        limit = whole("Rows", values[self.limit], 0, most)
-        data: Literal["samples"] | None = SAMPLES if values[self.data] == SAMPLES else None
-        task = tasks[values[self.task]]
-        if data is None and task.source is None and not task.complete:
-            raise BadRequest(f"The task {task.name} has no data set of its own. Try it on its made-up samples.")
-        if data is None and not task.complete and not limit and profile.others:
-            raise BadRequest(f"Others use this page too: set Rows to a number from 1 to {most}.")
-        return task_material(task, data, limit or None, length, profile.files)
+        asked = self.asked(bench, values)
+        if asked.task is not None:
+            rows: Literal["samples"] | None = SAMPLES if asked.samples else None
+            limits = bench.settings.profile.files
+            return task_material(all_tasks()[asked.task], rows, asked.limit, asked.new_tokens, limits)
+        if asked.prompt is not None:
+            return None, prompt_material(asked.prompt, max(1, asked.new_tokens))
+        return None, text_material(asked.text or "", asked.new_tokens)
 
 
 def checkpoints(bench: Bench) -> dict[str, ModelSpec]:

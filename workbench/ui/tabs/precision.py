@@ -21,9 +21,11 @@ from workbench.precision_sides import compared_precisions
 from workbench.ui.address import Kept
 from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab, spec_name
+from workbench.ui.code_panels import precision_code
 from workbench.ui.parts import notice, progress_bar, told
 from workbench.ui.precision_form import PROMPT, TASK, TEXT, Form, checkpoints, form_view
 from workbench.ui.precision_view import EMPTY_REPORT, report_markup
+from workbench.ui.snippet_view import code_panel
 from workbench.ui.status import ready_line
 
 Updates = dict[Any, Any]
@@ -66,9 +68,11 @@ def build(page: Page, container: gr.Tab) -> None:
             )
             report = gr.HTML(EMPTY_REPORT, js_on_load=None, apply_default_css=False, elem_id="precision-report")
             file = gr.DownloadButton("Save JSON", interactive=False, elem_id="precision-json", size="md")
+            code = code_panel("precision-code")
     view = View(run, stop, message, report, file, gr.State(None, time_to_live=3600))
     _connect_form(page, container, form, view)
     _connect_run(page, form, view)
+    precision_code(page, code, form)
 
 
 def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:
