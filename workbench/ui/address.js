@@ -90,19 +90,6 @@ function say(words) {
   saying = setTimeout(() => { element.querySelector(".page-said").textContent = ""; }, SAID_MS);
 }
 
-async function copyText(text) {
-  try { await navigator.clipboard.writeText(text); return true; } catch { /* not allowed, or no secure page */ }
-  const box = document.createElement("textarea");
-  box.value = text;
-  box.setAttribute("readonly", "");
-  box.style.position = "fixed";
-  document.body.append(box);
-  box.select();
-  const done = document.execCommand("copy");
-  box.remove();
-  return done;
-}
-
 function openTab() {
   return document.querySelector(".tabs > .tab-wrapper [role=tab][aria-selected=true]")?.textContent.trim();
 }
@@ -137,7 +124,7 @@ function openAddress() {
 }
 
 window.workbench = {
-  stored, store, fieldsOf, copyText,
+  stored, store, fieldsOf,
   // One of the events that a visit begins with has been answered; with the last one the link can be opened.
   arrived(count) {
     arrivals += 1;
@@ -155,11 +142,11 @@ window.workbench = {
     replace(stateOf(tab, own, LONGEST_LINK));
     remember(tab, own);
   },
-  async copied(tabs, values) {
+  async link(tabs, values) {
     const [tab, own] = shownOf(tabs, values);
     const fields = stateOf(tab, own, LONGEST_LINK);
     if (isOpened || !cameBy) replace(fields); // else the link that is not opened yet is the one to copy
-    const done = await copyText(location.href);
+    const done = await copied(location.href);
     const short = fields.has("left_out") ? ` It leaves out ${fields.get("left_out")}, too long for a link.` : "";
     say((done ? "The link is copied." : "The link stands in the address bar.") + short);
   },

@@ -34,7 +34,7 @@ def connect(page: Page, head: gr.HTML, told: gr.HTML, containers: Mapping[str, g
         own = [*picked, *kept.parts.values()]
         containers[kept.tab].select(None, own, None, js=_tells("opened", [kept]), **_QUIET)
     everything = [*picked, *(part for kept in all_kept for part in kept.parts.values())]
-    head.link(None, everything, None, js=_tells("copied", all_kept), **_QUIET)
+    head.link(None, everything, None, js=_tells("link", all_kept), **_QUIET)
     head.run(None, everything, None, js=_tells("ran", all_kept), **_QUIET)
 
     def opened(values: Updates, event: gr.EventData) -> Updates:

@@ -174,21 +174,6 @@ function hold(rank) {
   bring(look(held));
 }
 
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = make("textarea");
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    return done;
-  }
-}
-
 function record() {
   const best = answers() ? spans()[0] : null;
   const plain = (span) => ({ text: piece(span), start: span[0], end: span[1], score: span[2], probability: span[3] });

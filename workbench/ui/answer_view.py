@@ -6,12 +6,12 @@ threshold itself, so that moving the threshold asks nobody. Offsets are in chara
 
 import json
 import math
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from workbench.text.requests import Spans
+from workbench.ui.scripts import script
 
 _FRAME = """
 <section class="lens found" aria-label="Answer">
@@ -60,8 +60,13 @@ AT_ITS_THRESHOLD = f"(first, own, as_a, value) => ({AT_THRESHOLD.strip()})(as_a 
 
 def answer_view(elem_id: str) -> gr.HTML:
     """The component; its value is what `answer_text` gives, or empty."""
-    script = (Path(__file__).parent / "answer_view.js").read_text(encoding="utf-8")
-    return gr.HTML("", html_template=_FRAME, js_on_load=script, apply_default_css=False, elem_id=elem_id)
+    return gr.HTML(
+        "",
+        html_template=_FRAME,
+        js_on_load=script("copied.js", "answer_view.js"),
+        apply_default_css=False,
+        elem_id=elem_id,
+    )
 
 
 def answer_text(

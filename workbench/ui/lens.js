@@ -54,6 +54,8 @@ function prompt() {
   return head.scores ? (texts[chosen] ? texts[chosen].prompt : "") : (head.request && head.request.prompt) || "";
 }
 
+const nodeAt = (index) => find(".lens-tokens").children[index];
+
 function clear() {
   writings += 1;
   drawn = "";
@@ -62,6 +64,8 @@ function clear() {
   tokens = [];
   pinned = looked = -1;
   current = 0;
+  follows = true;
+  marked = [];
   clearTexts();
   find(".lens-tokens").replaceChildren();
   find(".lens-prompt").textContent = "";
@@ -115,7 +119,7 @@ function markCut() {
   let end = 0;
   tokens.forEach((token, index) => {
     end += token[1].length;
-    if (end > result.text.length && token[1]) find('.tok[data-i="' + index + '"]').classList.add("cut");
+    if (end > result.text.length && token[1]) nodeAt(index).classList.add("cut");
   });
 }
 
@@ -129,12 +133,19 @@ function take(item) {
   return false;
 }
 
+// Whether the end is in view: asked when the box is scrolled, since asking after a change lays out the whole text.
+let follows = true;
+find(".lens-text").addEventListener("scroll", () => {
+  const box = find(".lens-text");
+  follows = box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+});
+
+// A value that grew costs what is new in it, however long the text is by then.
 function draw() {
   const value = props.value || "";
   if (value === drawn) return;
   if (!value.startsWith(drawn)) clear();
-  const box = find(".lens-text");
-  const follows = !head.scores && box.scrollHeight - box.scrollTop - box.clientHeight < 40;
+  const before = tokens.length;
   const added = document.createDocumentFragment();
   for (const line of value.slice(drawn.length).split("\n")) {
     if (!line) continue;
@@ -146,9 +157,20 @@ function draw() {
   if (head.scores) drawTexts();
   if (result) markCut();
   frame();
-  if (follows) box.scrollTop = box.scrollHeight;
-  if (looked >= tokens.length || looked < 0) inspect(-1);
+  if (looked >= tokens.length || looked < 0 && (head.scores || !before)) inspect(-1);
   tellOthers();
+  settleSoon();
+}
+
+// Once a frame, however many lenses and updates there are: what needs the page laid out anew.
+let settling = 0;
+function settleSoon() {
+  settling = settling || requestAnimationFrame(() => {
+    settling = 0;
+    markParts();
+    const box = find(".lens-text");
+    if (follows && !head.scores) box.scrollTop = box.scrollHeight;
+  });
 }
 
 // What around the tokens depends on them.

@@ -11,17 +11,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from workbench.text.requests import Generate, Generated, TokenText
+from workbench.ui.scripts import script
 
 WRITING_HINT = "Press Generate: the continuation appears here, token by token."
 SHOWN_NAME_CHARACTERS = 300
 """Of the name of a scored text; its tokens are shown in full."""
-_SCRIPTS = ("lens.js", "lens_texts.js", "lens_panel.js", "lens_parts.js", "lens_events.js")
+_SCRIPTS = ("copied.js", "lens.js", "lens_texts.js", "lens_panel.js", "lens_parts.js", "lens_events.js")
 """One script in several files; the last one starts it."""
 
 _FRAME = """
@@ -72,8 +72,7 @@ def lens(
     """
     words = {"title": title, "group": group, "branches": "yes" if branches else "", "empty": empty}
     frame = _FRAME.format(**{name: escape(text) for name, text in words.items()})
-    script = "\n".join((Path(__file__).parent / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    return gr.HTML("", html_template=frame, js_on_load=script, apply_default_css=False, elem_id=elem_id)
+    return gr.HTML("", html_template=frame, js_on_load=script(*_SCRIPTS), apply_default_css=False, elem_id=elem_id)
 
 
 class LensLines:

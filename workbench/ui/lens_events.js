@@ -39,22 +39,6 @@ function save(ending, type, text) {
   URL.revokeObjectURL(link.href);
 }
 
-// A page that came over plain http from another machine has no navigator.clipboard; the older way still works there.
-async function copied(text) {
-  try {
-    await navigator.clipboard.writeText(text);
-    return true;
-  } catch {
-    const field = make("textarea");
-    field.value = text;
-    document.body.append(field);
-    field.select();
-    const done = document.execCommand("copy");
-    field.remove();
-    return done;
-  }
-}
-
 function plain(token) {
   const found = {
     id: token[0], text: token[1], probability: token[2], rank: token[3],

@@ -7,12 +7,14 @@ function hints() {
   return "Point at a token to see how likely it was." + then;
 }
 
+let lookedNode = null;
 function inspect(index) {
   looked = index;
-  for (const node of element.querySelectorAll(".tok.looked")) {
-    node.classList.remove("looked", "pinned");
-    node.setAttribute("aria-selected", "false");
+  if (lookedNode) {
+    lookedNode.classList.remove("looked", "pinned");
+    lookedNode.setAttribute("aria-selected", "false");
   }
+  lookedNode = null;
   const side = find(".lens-side");
   if (index < 0) {
     const about = head.scores && texts[chosen] ? aboutText(texts[chosen]) : [make("h3", "", "Look inside")];
@@ -20,7 +22,7 @@ function inspect(index) {
     return;
   }
   const token = tokens[index];
-  const node = find('.tok[data-i="' + index + '"]');
+  const node = lookedNode = nodeAt(index);
   node.classList.add("looked");
   node.classList.toggle("pinned", index === pinned);
   node.setAttribute("aria-selected", "true");

@@ -1,14 +1,13 @@
 // ---- lenses of one group tell each other their tokens, and mark where the texts part ------------------------------
 const group = find(".lens").dataset.group;
 const others = new Map();  // what each other lens of the group last told, by its element
-const watcher = new ResizeObserver(markParts);  // a column that goes, or comes back, changes its size
+const watcher = new ResizeObserver(() => settleSoon());  // a column that goes, or comes back, changes its size
 
 function tellOthers() {
   if (!group) return;
   const ended = Boolean(result) && result.finish_reason !== "length";
   const told = { group, lens: element, side: head.side || "the other", prompt: prompt(), tokens, ended };
   document.dispatchEvent(new CustomEvent("lens-told", { detail: told }));
-  markSoon();
 }
 
 function alike(one, other) {
@@ -18,7 +17,9 @@ function alike(one, other) {
 // The first token that is not the other's: tokens.length where this text ended and the other went on; -1 for none yet.
 function partingFrom(other) {
   const both = Math.min(tokens.length, other.tokens.length);
-  for (let index = 0; index < both; index += 1) if (!alike(tokens[index], other.tokens[index])) return index;
+  if (other.mine !== tokens) Object.assign(other, { mine: tokens, same: 0 });  // another text is shown here now
+  while (other.same < both && alike(tokens[other.same], other.tokens[other.same])) other.same += 1;
+  if (other.same < both) return other.same;
   const mineEnded = Boolean(result) && result.finish_reason !== "length";
   if (tokens.length > both && other.ended) return both;
   if (other.tokens.length > both && mineEnded) return both;
@@ -40,19 +41,9 @@ function shownOthers() {
     && other.prompt === prompt());
 }
 
-// Once a frame, however many lenses tell: whether one is visible can only be asked after the page was laid out anew.
-let marking = 0;
-function markSoon() {
-  marking = marking || requestAnimationFrame(() => { marking = 0; markParts(); });
-}
-
+let marked = [];  // [index, words, side] of each mark that stands: what stays as it is costs no layout
 function markParts() {
-  for (const node of element.querySelectorAll(".tok[data-parts]")) {
-    delete node.dataset.parts;
-    delete node.dataset.from;
-    describe(node, tokens[Number(node.dataset.i)]);
-  }
-  const lines = [];
+  const lines = [], wanted = [];
   for (const other of tokens.length ? shownOthers() : []) {
     const index = partingFrom(other);
     if (index < 0) {
@@ -61,15 +52,28 @@ function markParts() {
     }
     const words = partingWords(other, index);
     lines.push("Token " + (index + 1) + (tokens[index] ? " " + words : ": " + other.side + " goes on where this text ends") + ".");
-    if (tokens[index]) markPart(index, other, words);
+    if (tokens[index]) wanted.push([index, words, other.side]);
   }
-  find(".lens-parts").textContent = lines.join(" ");
+  const words = lines.join(" "), place = find(".lens-parts");
+  if (place.textContent !== words) place.textContent = words;
+  if (JSON.stringify(wanted) === JSON.stringify(marked)) return;
+  for (const [index] of marked) unmark(index);
+  wanted.forEach(markPart);
+  marked = wanted;
 }
 
-function markPart(index, other, words) {
-  const node = find('.lens-tokens .tok[data-i="' + index + '"]');
+function unmark(index) {
+  const node = nodeAt(index);
+  if (!node) return;  // its text is gone
+  delete node.dataset.parts;
+  delete node.dataset.from;
+  describe(node, tokens[index]);
+}
+
+function markPart([index, words, side]) {
+  const node = nodeAt(index);
   node.dataset.parts = node.dataset.parts ? node.dataset.parts + "; " + words : words;
-  node.dataset.from = node.dataset.from ? node.dataset.from + ", " + other.side : "\u2260 " + other.side;
+  node.dataset.from = node.dataset.from ? node.dataset.from + ", " + side : "\u2260 " + side;
   describe(node, tokens[index]);
 }
 
@@ -83,8 +87,10 @@ function heard(event) {
   const told = event.detail;
   if (told.group !== group || told.lens === element) return;
   if (!others.has(told.lens)) watcher.observe(told.lens);
-  others.set(told.lens, told);
-  markSoon();
+  const before = others.get(told.lens);
+  const known = before && before.tokens === told.tokens ? { mine: before.mine, same: before.same } : {};
+  others.set(told.lens, { ...told, ...known });
+  settleSoon();
 }
 
 function answer(event) {

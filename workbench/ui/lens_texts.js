@@ -44,6 +44,7 @@ function showText(index) {
   tokens = texts[index] ? texts[index].tokens : [];
   pinned = looked = -1;
   current = 0;
+  marked = [];
   drawPrompt();
   find(".lens-tokens").replaceChildren(...tokens.map(drawToken));
   for (const button of element.querySelectorAll(".lens-pick"))

@@ -1,8 +1,8 @@
 """The head of the page: its name, the switch between light and dark, the link to what is shown, and earlier runs."""
 
-from pathlib import Path
-
 import gradio as gr
+
+from workbench.ui.scripts import script
 
 _HEAD = """
 <header class="page-head">
@@ -29,7 +29,6 @@ _HEAD = """
 
 def page_head() -> gr.HTML:
     """Draws the head; its event `link` asks for a link, and `open` carries the `state` of one that is opened."""
-    folder = Path(__file__).parent
-    parts = [(folder / name).read_text(encoding="utf-8") for name in ("page.js", "address.js")]
-    script = "\n".join(f"{{\n{part}\n}}" for part in parts)  # each with names of its own
-    return gr.HTML(html_template=_HEAD, js_on_load=script, apply_default_css=False, elem_id="page-head")
+    parts = (script("page.js"), script("copied.js", "address.js"))
+    own = "\n".join(f"{{\n{part}\n}}" for part in parts)  # each with names of its own
+    return gr.HTML(html_template=_HEAD, js_on_load=own, apply_default_css=False, elem_id="page-head")

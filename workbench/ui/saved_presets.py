@@ -3,12 +3,12 @@
 import json
 from collections.abc import Mapping
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 from workbench.ui.address import read_link
+from workbench.ui.scripts import script
 
 _FRAME = """
 <section class="presets" aria-label="Your own settings">
@@ -34,8 +34,9 @@ def saved_presets(parts: Mapping[str, Any], elem_id: str) -> gr.HTML:
         parts: the controls that are saved and loaded, by the names under which the browser keeps them.
     """
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    script = (Path(__file__).parent / "saved_presets.js").read_text(encoding="utf-8")
-    shown = gr.HTML(html_template=_FRAME, js_on_load=script, apply_default_css=False, elem_id=elem_id)
+    shown = gr.HTML(
+        html_template=_FRAME, js_on_load=script("saved_presets.js"), apply_default_css=False, elem_id=elem_id
+    )
     controls = list(parts.values())
     layout = json.dumps([elem_id, list(parts), [part.value for part in controls]])
     shown.save(None, controls, None, js=f"(...values) => window.workbench.savePreset(...{layout}, values)", **quiet)

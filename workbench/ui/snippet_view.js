@@ -35,7 +35,7 @@ watch("value", () => {
 panel.addEventListener("toggle", ask);
 panel.addEventListener("pointerenter", ask); // the controls may have moved since
 find(".code-copy").addEventListener("click", async () => {
-  const done = await window.workbench.copyText(find("pre").textContent);
+  const done = await copied(find("pre").textContent);
   find(".code-said").textContent = done ? "Copied." : "Select the text and copy it.";
   setTimeout(() => { find(".code-said").textContent = ""; }, 4000);
 });

@@ -3,13 +3,13 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import gradio as gr
 
 from workbench.ui.parts import error_text
+from workbench.ui.scripts import script
 from workbench.ui.snippets import Snippet
 
 Updates = dict[Any, Any]
@@ -30,8 +30,13 @@ _FRAME = """
 
 def code_panel(elem_id: str) -> gr.HTML:
     """Draws the panel, closed; `connect_panel` fills it."""
-    script = (Path(__file__).parent / "snippet_view.js").read_text(encoding="utf-8")
-    return gr.HTML("", html_template=_FRAME, js_on_load=script, apply_default_css=False, elem_id=elem_id)
+    return gr.HTML(
+        "",
+        html_template=_FRAME,
+        js_on_load=script("copied.js", "snippet_view.js"),
+        apply_default_css=False,
+        elem_id=elem_id,
+    )
 
 
 def connect_panel(panel: gr.HTML, inputs: set[Any], made: Callable[[Updates, str], Sequence[Snippet]]) -> None:

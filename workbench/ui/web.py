@@ -5,7 +5,6 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -20,6 +19,7 @@ from workbench.ui.bench import Bench, Page
 from workbench.ui.ending import Door, end, wait_for_the_end
 from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
+from workbench.ui.scripts import styles
 from workbench.ui.status import loading_line, ready_line
 from workbench.ui.steady_queue import steady
 from workbench.ui.streams import load_steps
@@ -75,7 +75,7 @@ def launch_options(profile: Profile = LOCAL) -> dict[str, Any]:
         "debug": False,
         "inbrowser": False,
         "theme": workbench_theme(),
-        "css": _styles(),
+        "css": styles(),
         "show_error": False,
         "enable_monitoring": False,
         "run_history": False,
@@ -158,12 +158,3 @@ def _opened(bench: Bench, status: gr.HTML) -> Iterator[dict[Any, Any]]:
         yield {status: error_notice(first.error, _NOT_LOADED)}
     else:
         yield {status: ready_line(bench)}
-
-
-def _styles() -> str:
-    """Every style sheet beside this file, in the order of their names: each part of the page brings its own."""
-    return "\n".join(_asset(path.name) for path in sorted(Path(__file__).parent.glob("*.css")))
-
-
-def _asset(name: str) -> str:
-    return (Path(__file__).parent / name).read_text(encoding="utf-8")

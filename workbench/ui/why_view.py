@@ -6,7 +6,6 @@ puts every text in by textContent and scales the colours to the largest piece so
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -14,6 +13,7 @@ import gradio as gr
 from workbench.evals.methods.labels import ClassPrediction
 from workbench.evals.why import Contribution
 from workbench.text.tokenizer import Tokenizer
+from workbench.ui.scripts import script
 
 MOST_PIECES = 400
 """Each piece is a text to ask about; beyond this many the first ones are asked alone, and the view says so."""
@@ -36,8 +36,7 @@ _FRAME = """
 
 def why_view(elem_id: str = "why-view") -> gr.HTML:
     """The component; its value is the text of a `WhyLines`."""
-    script = (Path(__file__).parent / "why_view.js").read_text(encoding="utf-8")
-    return gr.HTML("", html_template=_FRAME, js_on_load=script, apply_default_css=False, elem_id=elem_id)
+    return gr.HTML("", html_template=_FRAME, js_on_load=script("why_view.js"), apply_default_css=False, elem_id=elem_id)
 
 
 class WhyLines:
