@@ -27,6 +27,11 @@ def test_how_a_second_answer_stands_to_the_first(other: SideSpans, words: str, d
     assert span_marks([found("A", 4, 7), other])[1] == (words, differs)
 
 
+def test_a_third_answer_is_compared_with_both() -> None:
+    sides = [found("A", 4, 7), found("B", 9, 10), found("C", 9, 10)]
+    assert span_marks(sides)[2] == ("≠ other answer than A; = same answer as B", True)
+
+
 def test_two_sides_without_an_answer_agree() -> None:
     assert span_marks([found("A", None), found("B", None)])[1] == ("= no answer either, as A", False)
 

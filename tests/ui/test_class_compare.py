@@ -16,10 +16,16 @@ def predicted(scores: dict[str, float], gold: str | None = None, **others: Any) 
 GOOD, BAD = predicted({"good": 0.8, "bad": 0.2}, "good"), predicted({"good": 0.3, "bad": 0.7}, "good")
 
 
-def test_an_answer_is_marked_by_how_it_stands_to_the_first() -> None:
+def test_an_answer_is_marked_by_how_it_stands_to_each_before_it() -> None:
     assert answer_marks([("A", GOOD), ("B", BAD), ("C", GOOD)]) == [
-        ("", False), ("≠ other answer than A", True), ("= same answer as A", False),
+        ("", False), ("≠ other answer than A", True), ("= same answer as A; ≠ other answer than B", True),
     ]  # fmt: skip
+
+
+def test_of_three_sides_each_two_are_told_apart() -> None:
+    markup = predictions_markup([("A", GOOD), ("B", BAD), ("C", GOOD)])
+    names = ("B − A", "C − A", "C − B")
+    assert all(f">{name}<" in markup for name in names) and markup.count("+50.0") == 2
 
 
 def test_every_labels_change_is_told_in_points() -> None:

@@ -51,7 +51,7 @@ class Kept:
 
     def inner_names(self) -> list[str]:
         """The inner tabs; the first stands in no link."""
-        return [tab.id for tab in self.inner.children if isinstance(tab, gr.Tab)] if self.inner else []
+        return [str(tab.id) for tab in self.inner.children if isinstance(tab, gr.Tab)] if self.inner else []
 
 
 @dataclass

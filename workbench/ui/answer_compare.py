@@ -12,7 +12,7 @@ from workbench.evals.metrics.statistics import mean
 from workbench.evals.prediction import Prediction
 from workbench.text.requests import Span, Spans
 from workbench.ui.answer_scores import CELL_CHARACTERS, ROWS_SHOWN, scores_of
-from workbench.ui.asking_compare import Judged, comparison_markup
+from workbench.ui.asking_compare import Judged, Mark, comparison_markup, marks_against
 
 _METRICS = [("Exact match", Metric("exact", ("exact",), mean)), ("F1", Metric("f1", ("f1",), mean))]
 _NOTHING = "no answer"
@@ -32,13 +32,12 @@ class SideSpans:
         return self.spans.best(self.threshold)
 
 
-def span_marks(sides: Sequence[SideSpans]) -> list[tuple[str, bool]]:
-    """Of each side how its answer stands to the first one's, in words, and whether it differs; of the first nothing."""
-    first, *others = sides
-    return [("", False), *(_mark(first, other) for other in others)]
+def span_marks(sides: Sequence[SideSpans]) -> list[Mark]:
+    """Of each side how its answer stands to those before it, in words, and whether it differs; of the first nothing."""
+    return marks_against(sides, _mark)
 
 
-def _mark(first: SideSpans, other: SideSpans) -> tuple[str, bool]:
+def _mark(first: SideSpans, other: SideSpans) -> Mark:
     a, b = first.answer, other.answer
     if a is None or b is None:
         return (f"= no answer either, as {first.letter}", False) if a is b else (f"≠ not as {first.letter}", True)

@@ -1,9 +1,10 @@
 """How sides compare on many inputs: how often they say the same, and whether one does better, with intervals."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations
+from typing import TypeVar
 
 from workbench.errors import BadRequest
 from workbench.evals.agreement import cohens_kappa
@@ -12,6 +13,10 @@ from workbench.evals.paired import Comparison, compare
 from workbench.evals.prediction import Prediction
 from workbench.ui.compare_view import p_text
 from workbench.ui.run_words import NO_VALUE, signed_text, value_text
+
+Said = TypeVar("Said")
+Mark = tuple[str, bool]
+"""Words, and whether they tell a difference."""
 
 _CLEAR = 0.05
 """A p-value below this is commonly called a difference."""
@@ -29,6 +34,16 @@ class Judged:
     letter: str
     predictions: Sequence[Prediction]
     """An answer of None: it was not asked, or could not be."""
+
+
+def marks_against(sides: Sequence[Said], mark: Callable[[Said, Said], Mark]) -> list[Mark]:
+    """Of each side how what it says stands to each one before it, in words, and whether it differs from any.
+
+    Args:
+        mark: how the second stands to the first.
+    """
+    found = [[mark(earlier, side) for earlier in sides[:place]] for place, side in enumerate(sides)]
+    return [("; ".join(words for words, _ in marks), any(differs for _, differs in marks)) for marks in found]
 
 
 def comparison_markup(sides: Sequence[Judged], metrics: Sequence[tuple[str, Metric]]) -> str:

@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from html import escape
+from itertools import combinations
 
 from workbench.evals.methods.labels import ClassPrediction
 from workbench.evals.metrics.metric import Metric
 from workbench.evals.metrics.statistics import mean
 from workbench.evals.prediction import Prediction
-from workbench.ui.asking_compare import Judged, comparison_markup
+from workbench.ui.asking_compare import Judged, Mark, comparison_markup, marks_against
 from workbench.ui.class_view import answer_words, gold_words, is_right, percent
 
 Pair = tuple[str, ClassPrediction]
@@ -20,14 +21,14 @@ _CELL_CHARACTERS = 300
 _NOTHING = "no prediction"
 
 
-def answer_marks(pairs: Sequence[Pair]) -> list[tuple[str, bool]]:
-    """Of each side how its answer stands to the first one's, in words, and whether it differs; of the first nothing."""
-    (first, said), *others = pairs
-    marks = [("", False)]
-    for _, other in others:
-        differs = _said(other) != _said(said)
-        marks.append((f"≠ other answer than {first}" if differs else f"= same answer as {first}", differs))
-    return marks
+def answer_marks(pairs: Sequence[Pair]) -> list[Mark]:
+    """Of each side how its answer stands to those before it, in words, and whether it differs; of the first nothing."""
+    return marks_against(pairs, _mark)
+
+
+def _mark(first: Pair, other: Pair) -> Mark:
+    differs = _said(other[1]) != _said(first[1])
+    return f"≠ other answer than {first[0]}" if differs else f"= same answer as {first[0]}", differs
 
 
 def predictions_markup(pairs: Sequence[Pair]) -> str:
@@ -46,18 +47,18 @@ def predictions_markup(pairs: Sequence[Pair]) -> str:
 
 
 def _probabilities(pairs: Sequence[Pair]) -> str:
-    """Each label's probability by side, and how far each side is from the first."""
+    """Each label's probability by side, and how far the sides are from each other."""
     labels = list(dict.fromkeys(label for _, prediction in pairs for label in prediction.scores))
     labels.sort(key=lambda label: -max(prediction.scores.get(label, 0.0) for _, prediction in pairs))
     if not labels:
         return ""
-    first, *others = pairs
+    twos = list(combinations(pairs, 2))
     rows = "".join(
         f'<tr><th scope="row">{escape(label)}</th>{"".join(_cell(prediction, label) for _, prediction in pairs)}'
-        f"{''.join(_change(first[1], other, label) for _, other in others)}</tr>"
+        f"{''.join(_change(one, other, label) for (_, one), (_, other) in twos)}</tr>"
         for label in labels[:MOST_LABELS]
     )
-    names = ["Label", *(letter for letter, _ in pairs), *(f"{letter} − {first[0]}" for letter, _ in others)]
+    names = ["Label", *(letter for letter, _ in pairs), *(f"{other} − {one}" for (one, _), (other, _) in twos)]
     head = "".join(f'<th scope="col">{name}</th>' for name in names)
     rest = len(labels) - MOST_LABELS
     more = f'<p class="hint">and {rest:,} more labels</p>' if rest > 0 else ""
