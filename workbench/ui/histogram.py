@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 
-from workbench.ui.run_plots import round_ticks
+from workbench.ui.plot_frame import Frame, Margins, round_ticks, tick_words
 
 WIDTH, HEIGHT = 420, 280
 """Of the drawing, in its own units."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 18, 12, 48
+_AROUND = Margins(left=46, right=18, top=12, bottom=48)
 _BARS = 16
 """About; the bars' edges lie on round numbers."""
 _LEAST_HEIGHT = 5
@@ -40,13 +40,14 @@ def histogram(title: str, groups: Sequence[Group], x_label: str, note: str = "",
     edges = _edges(ticks)
     counts = [_counted(one.values, edges) for one in groups]
     heights = round_ticks(0, max(_LEAST_HEIGHT, *map(sum, zip(*counts, strict=True))))
+    frame = Frame(WIDTH, HEIGHT, _AROUND, ticks, heights)
     words = f"{title}: " + ", ".join(f"{len(one.values):,} {one.name}" for one in groups)
     keys = "".join(f'<i class="key {one.kind}"></i>{escape(one.name)}, {len(one.values):,} ' for one in groups)
     hint = f"<span>{escape(note)}</span>" if note else ""
     return (
         f'<figure class="histogram"><figcaption>{escape(title)}{hint}</figcaption>'
         f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(words)}">'
-        f"{_grid(ticks, heights)}{_bars(groups, counts, edges, heights)}"
+        f"{frame.rows(tick_words)}{frame.columns(tick_words)}{_bars(groups, counts, edges, frame)}"
         f'<text class="axis" x="{WIDTH / 2}" y="{HEIGHT - 6}" text-anchor="middle">{escape(x_label)}</text></svg>'
         f'<p class="hint">{keys}</p></figure>'
     )
@@ -75,40 +76,18 @@ def _counted(values: Sequence[float], edges: Sequence[float]) -> list[int]:
     return counts
 
 
-def _x(edges: Sequence[float], value: float) -> float:
-    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - edges[0]) / (edges[-1] - edges[0])
-
-
-def _y(heights: Sequence[float], count: float) -> float:
-    return HEIGHT - _BOTTOM - (HEIGHT - _TOP - _BOTTOM) * count / heights[-1]
-
-
-def _bars(
-    groups: Sequence[Group], counts: Sequence[Sequence[int]], edges: Sequence[float], heights: Sequence[float]
-) -> str:
+def _bars(groups: Sequence[Group], counts: Sequence[Sequence[int]], edges: Sequence[float], frame: Frame) -> str:
     parts = []
     for place in range(len(edges) - 1):
         below = 0
         for group, own in zip(groups, counts, strict=True):
             if own[place]:
-                left, right = _x(edges, edges[place]), _x(edges, edges[place + 1])
-                top, bottom = _y(heights, below + own[place]), _y(heights, below)
+                left, right = frame.x(edges[place]), frame.x(edges[place + 1])
+                top, bottom = frame.y(below + own[place]), frame.y(below)
                 words = f"{edges[place]:.4g} to {edges[place + 1]:.4g}: {own[place]:,} {group.name}"
                 parts.append(
                     f'<rect class="{group.kind}" x="{left + 1:.1f}" y="{top:.1f}" width="{right - left - 2:.1f}" '
                     f'height="{bottom - top:.1f}"><title>{escape(words)}</title></rect>'
                 )
             below += own[place]
-    return "".join(parts)
-
-
-def _grid(ticks: Sequence[float], heights: Sequence[float]) -> str:
-    parts = []
-    for height in heights:
-        y = f"{_y(heights, height):.1f}"
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text x="{_LEFT - 6}" y="{float(y) + 4:.1f}" text-anchor="end">{height:,.6g}</text>')
-    for tick in ticks:
-        shown = f"{tick:,.6g}".replace("-", "−")
-        parts.append(f'<text x="{_x(ticks, tick):.1f}" y="{HEIGHT - 30}" text-anchor="middle">{shown}</text>')
     return "".join(parts)

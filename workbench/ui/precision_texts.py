@@ -6,12 +6,13 @@ from html import escape
 
 from workbench.evals.precision_report import Measured, Report
 from workbench.text.requests import Generated, TokenText
+from workbench.ui.plot_frame import Frame, Margins
 
 SMALLEST_KL = 1e-8
 """Nothing below is drawn: float32 itself is no more exact."""
 MOST_DRAWN = 2_000
 """Tokens of a text that are drawn."""
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 220, 64, 12, 12, 40
+_WIDTH, _HEIGHT, _AROUND = 640, 220, Margins(left=64, right=12, top=12, bottom=40)
 _DASHES = ("", "7 4", "2 3", "10 3 2 3", "4 2", "1 4")
 """The lines differ by more than their colour."""
 KINDS = ("a", "b", "c", "d", "e", "f")
@@ -88,8 +89,9 @@ def along_markup(report: Report) -> str:
     low = math.floor(math.log10(min(min(values) for _, values in drawn)))
     high = max(low + 1, math.ceil(math.log10(max(max(values) for _, values in drawn))))
     count = max(len(values) for _, values in drawn)
+    frame = Frame(_WIDTH, _HEIGHT, _AROUND, (0, count - 1), range(low, high + 1))
     shown = "".join(
-        _line(values, KINDS[place % len(KINDS)], _DASHES[place % len(_DASHES)], count, (low, high))
+        _line(values, KINDS[place % len(KINDS)], _DASHES[place % len(_DASHES)], frame)
         for place, (_, values) in enumerate(drawn)
     )
     keys = "".join(_key(name, place) for place, (name, _) in enumerate(drawn))
@@ -97,7 +99,8 @@ def along_markup(report: Report) -> str:
     note = f"the first {MOST_DRAWN:,} tokens" if len(lines[0][1]) > MOST_DRAWN else "by powers of ten"
     return (
         f'<figure class="kl-along"><figcaption>KL along the text<span>{note}; nats after each token</span></figcaption>'
-        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">{_grid(count, (low, high))}'
+        f'<svg viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(words)}">'
+        f"{frame.rows(_power_words)}{_ends(count, frame)}"
         f'{shown}</svg><ul class="line-keys">{keys}</ul></figure>'
     )
 
@@ -110,27 +113,18 @@ def _key(name: str, place: int) -> str:
     )
 
 
-def _line(values: Sequence[float], kind: str, dash: str, count: int, ends: tuple[int, int]) -> str:
-    points = " ".join(f"{_x(place, count):.1f},{_y(value, ends):.1f}" for place, value in enumerate(values))
+def _line(values: Sequence[float], kind: str, dash: str, frame: Frame) -> str:
+    points = " ".join(f"{frame.x(place):.1f},{frame.y(math.log10(value)):.1f}" for place, value in enumerate(values))
     return f'<polyline class="{kind}" points="{points}" stroke-dasharray="{dash}"/>'
 
 
-def _grid(count: int, ends: tuple[int, int]) -> str:
-    parts = []
-    for power in range(ends[0], ends[1] + 1):
-        y = _y(10.0**power, ends)
-        parts.append(f'<line class="grid" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-        parts.append(f'<text x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{10.0**power:.7g}</text>')
-    for place, anchor in ((0, "start"), (count - 1, "end")):
-        x = _x(place, count)
-        parts.append(f'<text x="{x:.1f}" y="{_HEIGHT - 20}" text-anchor="{anchor}">token {place + 1:,}</text>')
-    return "".join(parts)
+def _power_words(power: float) -> str:
+    return f"{10.0**power:.7g}"
 
 
-def _x(place: int, count: int) -> float:
-    return _LEFT + (_WIDTH - _LEFT - _RIGHT) * place / max(1, count - 1)
-
-
-def _y(value: float, ends: tuple[int, int]) -> float:
-    share = (math.log10(value) - ends[0]) / (ends[1] - ends[0])
-    return _TOP + (_HEIGHT - _TOP - _BOTTOM) * (1 - share)
+def _ends(count: int, frame: Frame) -> str:
+    """Which token the first one is, and the last."""
+    return "".join(
+        f'<text x="{frame.x(place):.1f}" y="{_HEIGHT - 20}" text-anchor="{anchor}">token {place + 1:,}</text>'
+        for place, anchor in ((0, "start"), (count - 1, "end"))
+    )

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
 
+from workbench.ui.plot_frame import round_ticks
+
 WIDTH, ROW, TOP, BOTTOM = 640, 48, 6, 36
 """Of the drawing, in its own units; a row holds a name above its mark."""
 _LEFT, _RIGHT = 26, 26
@@ -73,15 +75,6 @@ def _axis(marks: Sequence[Mark], share: bool, zero: bool) -> list[float]:
         around = 0.05 if share else max(0.5, abs(high) * 0.1)
         low, high = low - around, high + around
     return round_ticks(low, high)
-
-
-def round_ticks(low: float, high: float) -> list[float]:
-    """About five round numbers, the first at or below `low` and the last at or above `high`, which is larger."""
-    rough = (high - low) / 5
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [number * step for number in range(first, last + 1)]
 
 
 def _x(axis: Sequence[float], value: float) -> float:
