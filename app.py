@@ -23,7 +23,13 @@ except WorkbenchError as problem:
 temporary = temporary_folder()
 bench = Bench(
     settings,
-    ModelManager(settings.memory_bytes, settings.offload_folder, settings.max_streams, settings.heads_folder),
+    ModelManager(
+        settings.memory_bytes,
+        settings.offload_folder,
+        settings.max_streams,
+        settings.heads_folder,
+        remote=settings.remote,
+    ),
 )
 demo = build(bench)
 

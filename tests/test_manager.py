@@ -20,7 +20,7 @@ from tests.managed import (
     text_of,
 )
 from tests.text.tiny import tiny_network, write_checkpoint
-from workbench import manager as manager_module
+from workbench import opening
 from workbench.errors import Busy, Cancelled, CannotLoad
 from workbench.loading import spec as spec_module
 from workbench.loading.load import LoadProgress, load_model, save_pretrained
@@ -40,7 +40,7 @@ def test_threads_that_lease_the_same_model_load_it_once(
         time.sleep(0.1)
         return load_model(cls, folder, **options)
 
-    monkeypatch.setattr(manager_module, "load_model", slow_load)
+    monkeypatch.setattr(opening, "load_model", slow_load)
     manager, spec, texts = open_manager(), ModelSpec(folders[0]), []
     threads = [threading.Thread(target=lambda: texts.append(text_of(manager, spec))) for _ in range(6)]
     for thread in threads:

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from workbench.loading.identity import ModelIdentity
 from workbench.loading.loaded import LoadedModel
-from workbench.loading.spec import Found, ModelSpec
+from workbench.loading.spec import ModelSpec
 from workbench.residents import Resident, Residents
 
 PATIENCE = 30
@@ -33,8 +34,8 @@ class Model:
 def resident(name: str, last_used: float = 0.0) -> Resident[Model]:
     spec = ModelSpec(name, precision="float32")
     shown: LoadedModel = Shown(spec)  # type: ignore[assignment]
-    found: Found = None  # type: ignore[assignment]
-    return Resident(shown, found, spec, Model(), last_used=last_used)
+    identity: ModelIdentity = None  # type: ignore[assignment]
+    return Resident(shown, None, spec, Model(), lambda card: identity, last_used=last_used)
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 
 from workbench.errors import BadRequest
 from workbench.profiles import LOCAL, PUBLIC, Profile
-from workbench.settings import Settings, read_settings
+from workbench.settings import RemoteSettings, Settings, read_settings
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -24,16 +24,20 @@ def test_every_variable_is_read() -> None:
         "WORKBENCH_API_KEYS": "one, two",
         "WORKBENCH_RUNS": "kept",
         "WORKBENCH_PROFILE": "public",
-        "WORKBENCH_MODELS": "demo:int8, mine",
+        "WORKBENCH_MODELS": "demo:int8, http://far/v1#m",
         "WORKBENCH_ROOT": "models",
         "WORKBENCH_HOSTS": "Bench.example",
         "WORKBENCH_PROXIES": "2",
         "GRADIO_SERVER_NAME": "0.0.0.0",
         "GRADIO_SERVER_PORT": "8080",
+        "WORKBENCH_REMOTE_KEYS": "http://far=key",
+        "WORKBENCH_REMOTE_TOKENIZERS": "/gptj",
+        "WORKBENCH_REMOTE_SECONDS": "5",
     }
     asked = Settings(
         "models/mine", "int8", "0.0.0.0", 8080, 3 * 2**29, Path("offload"), 3, Path("trained"), ("one", "two"),
-        Path("kept"), "public", ("demo:int8", "mine"), Path("models"), ("bench.example",), 2,
+        Path("kept"), "public", ("demo:int8", "http://far/v1#m"), Path("models"), ("bench.example",), 2,
+        RemoteSettings(("http://far/v1#m",), (("http://far", "key"),), (("", "/gptj"),), 5.0, False),
     )  # fmt: skip
     assert read_settings(given) == asked
 

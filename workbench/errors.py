@@ -5,7 +5,8 @@ WorkbenchError
 │   ├── CheckpointNotFound    no such folder, or the Hub can't be reached
 │   ├── BadCheckpoint         a file is broken, incomplete, malicious or of another architecture
 │   ├── NotEnoughMemory       the plan does not fit this machine, or its memory ran out
-│   └── MissingDependency     an optional package is not installed
+│   ├── MissingDependency     an optional package is not installed
+│   └── RemoteFailure         a server elsewhere is down, slow or answers nonsense
 ├── BadRequest                a setting or a text that can't be served
 │   ├── TooLong               more tokens than the model's context
 │   └── Busy                  the model is leased or the queue is full; try again
@@ -49,6 +50,10 @@ class NotEnoughMemory(CannotLoad):
 
 class MissingDependency(CannotLoad):
     """An optional package is needed and not installed."""
+
+
+class RemoteFailure(CannotLoad):
+    """A server that has a model elsewhere did not answer as it should."""
 
 
 class BadRequest(WorkbenchError):

@@ -2,45 +2,40 @@
 
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-
-from workbench.engine.engine import Engine
 from workbench.engine.limits import Limits
 from workbench.engine.pace import PaceRecord
-from workbench.engine.prefix import most_kept_bytes
-from workbench.errors import Busy, NotEnoughMemory
+from workbench.errors import BadRequest, Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
-from workbench.loading.devices import DISK, automatic_limits, cpu_threads, free_bytes, give_back_memory, may_offload
+from workbench.loading.devices import automatic_limits, cpu_threads, free_bytes, may_offload
 from workbench.loading.heads import HeadCard
 from workbench.loading.identity import ModelIdentity
-from workbench.loading.load import LoadProgress, check_checkpoint, load_model
+from workbench.loading.load import LoadProgress, check_checkpoint
 from workbench.loading.loaded import LoadedModel
 from workbench.loading.memory import MemoryPlan, plan_memory
-from workbench.loading.parts import parts_of
-from workbench.loading.precision import named
 from workbench.loading.shelf import Shelf
 from workbench.loading.spec import DEMO, DEMO_FOLDER, Found, ModelSpec, locate, under_one_name
-from workbench.published import CLASSES, trained_heads
-from workbench.residents import Resident, Residents
+from workbench.opening import Open, Room, end, loaded_here, served_elsewhere
+from workbench.published import CLASSES
+from workbench.remote.address import is_remote
+from workbench.remote.connect import asked_name, remote_plan
+from workbench.residents import Residents
+from workbench.settings import RemoteSettings, read_remote
 from workbench.text.language_model import LanguageModel
 from workbench.text.tokenizer import Tokenizer
 
 __all__ = ["DEMO", "DEMO_FOLDER", "LoadedModel", "ModelManager", "ModelSpec"]
 
 
-_Resident = Resident[LanguageModel]
-
-
 class ModelManager:
     """Owns the loaded models.
 
     `_residents` has a lock of its own; `_loading` lets one load happen at a time, so that two loads never plan with the
-    same free memory. A running request never waits for either.
+    same free memory, and `_connecting` one connection to a server. A running request never waits for any of them.
 
     Args:
         budget_bytes: what all models' weights may take together; None: what the machine or container has free.
@@ -50,6 +45,7 @@ class ModelManager:
         limits: of each model's engine.
         drain_seconds: how long a load that needs the room of models in use waits for their requests to end; new ones
             wait meanwhile.
+        remote: how servers elsewhere are asked; None: as the environment says.
     """
 
     def __init__(
@@ -60,16 +56,19 @@ class ModelManager:
         heads_folder: Path | None = None,
         limits: Limits = Limits(),  # noqa: B008 - it never changes
         drain_seconds: float = 0.0,
+        remote: RemoteSettings | None = None,
     ):
+        self._remote = read_remote() if remote is None else remote
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
         self._shelf, self._limits, self._drain_seconds = Shelf(heads_folder), limits, drain_seconds
-        self._loading = threading.Lock()
+        self._loading, self._connecting = threading.Lock(), threading.Lock()
         self._residents: Residents[LanguageModel] = Residents(lambda model: model.engine.closed)
         self._cpu_threads = cpu_threads()
 
     def known(self) -> list[str]:
-        """Checkpoints that can be named without a path: the demo."""
-        return [DEMO] if (DEMO_FOLDER / "config.json").exists() else []
+        """Checkpoints that can be named without a path: the demo, and the models of servers that the settings name."""
+        demo = [DEMO] if (DEMO_FOLDER / "config.json").exists() else []
+        return demo + [name for name in self._remote.models if is_remote(name)]
 
     def loaded(self) -> list[LoadedModel]:
         """The models in memory, in the order they were loaded."""
@@ -93,6 +92,9 @@ class ModelManager:
         Raises:
             CannotLoad: no such checkpoint, or a broken config.json. BadRequest: no such precision, or a long context.
         """
+        if is_remote(spec.checkpoint):
+            resident = self._resident(spec)
+            return remote_plan(0 if resident is None else resident.language_model.context_tokens)
         return self._plan(locate(spec, weights=False), streams, context)
 
     def load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None = None) -> LoadedModel:
@@ -113,8 +115,10 @@ class ModelManager:
 
     def heads(self, spec: ModelSpec) -> list[HeadCard]:
         """The trained heads that fit a model, its own first; no weights are loaded or downloaded for it."""
+        if is_remote(spec.checkpoint):
+            return []
         resident = self._resident(spec)
-        return self._shelf.cards(locate(spec, weights=False) if resident is None else resident.found)
+        return self._shelf.cards((resident and resident.found) or locate(spec, weights=False))
 
     def use_head(self, spec: ModelSpec, name_or_folder: str, kind: str | None = None) -> HeadCard:
         """Puts a head beside a model's others, once; the card's `key` goes into requests.
@@ -125,11 +129,16 @@ class ModelManager:
             BadRequest: there is no such head (of the `kind`), or it was trained on another trunk. CannotLoad: damaged.
         """
         with self._leased(spec, joining=True) as resident:
-            model = resident.language_model
-            card = self._shelf.choose(resident.found, name_or_folder, kind)
+            model, found = resident.language_model, resident.found
+            if found is None:
+                raise BadRequest(
+                    f"The head {name_or_folder[:200]!r} reads the model's hidden states, which no server tells. Ask "
+                    "the language model itself, or load the model here."
+                )
+            card = self._shelf.choose(found, name_or_folder, kind)
             if card.key in model.heads:
                 return card
-            head = self._shelf.load(resident.found, card)
+            head = self._shelf.load(found, card)
             model.add_head(head)
             return head.card
 
@@ -137,7 +146,7 @@ class ModelManager:
         """What names a model, and a head of it, in the record of a run; loads it if need be; see `use_head`."""
         with self._leased(spec, joining=True) as resident:
             card = None if head is None else self.use_head(spec, head)
-            return self._shelf.identity(resident.found, resident.shown, card)
+            return resident.identity(card)
 
     def unload(self, spec: ModelSpec) -> None:
         """Frees a model's memory; nothing happens if it is not loaded.
@@ -150,27 +159,43 @@ class ModelManager:
             return
         if not self._residents.remove(resident):
             raise Busy(f"{spec.checkpoint} is in use by {resident.leases} requests. Stop them, or wait.")
-        _free(resident)
+        end(resident)
 
     def close(self) -> None:
         """Ends every model's engine; requests under way end with Cancelled."""
         for resident in self._residents.clear():
-            _free(resident)
+            end(resident)
 
     @contextmanager
-    def _leased(self, spec: ModelSpec, joining: bool = False) -> Iterator[_Resident]:
+    def _leased(self, spec: ModelSpec, joining: bool = False) -> Iterator[Open]:
         with self._residents.held(lambda: self._loaded(spec, None), joining) as resident:
             yield resident
 
-    def _loaded(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+    def _loaded(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None) -> Open:
         resident = self._resident(spec)
         if resident is not None:
             return resident
+        if is_remote(spec.checkpoint):
+            return self._connected(spec)
         found = locate(spec)  # a download holds up nobody else's load
         with self._loading:
             return self._residents.find(found.key, found.key) or self._exchange(found, progress)
 
-    def _resident(self, spec: ModelSpec) -> _Resident | None:
+    def _connected(self, spec: ModelSpec) -> Open:
+        with self._connecting:
+            if (resident := self._resident(spec)) is not None:
+                return resident
+            made = served_elsewhere(spec, self._remote)
+            known = self._residents.find(made.key, made.key)
+            if known is None:
+                self._residents.add(made)
+        if known is not None:  # it was connected under its whole name
+            end(made)
+        return known or made
+
+    def _resident(self, spec: ModelSpec) -> Open | None:
+        if is_remote(spec.checkpoint):
+            return self._residents.find(spec, replace(spec, checkpoint=str(asked_name(spec, self._remote))))
         return self._residents.find(spec, under_one_name(spec))
 
     def _plan(self, found: Found, streams: int = 1, context: int | None = None) -> MemoryPlan:
@@ -182,7 +207,7 @@ class ModelManager:
     def _budget_left(self) -> int | None:
         return None if self._budget_bytes is None else max(0, self._budget_bytes - self._residents.held_bytes())
 
-    def _exchange(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+    def _exchange(self, found: Found, progress: Callable[[LoadProgress], None] | None) -> Open:
         """Loads a model in place of idle ones, which come back if it fails."""
         # All that can be known without the values is checked while the old models still serve.
         check_checkpoint(CLASSES[found.own_head], found.folder, found.spec.precision)
@@ -215,41 +240,15 @@ class ModelManager:
         if leaving is None:
             raise NotEnoughMemory(plan.advice)
         for resident in leaving:
-            _free(resident)
-        return [resident.found for resident in leaving]
+            end(resident)
+        return [resident.found for resident in leaving if resident.found]
 
-    def _load(self, found: Found, tokenizer: Tokenizer, progress: Callable[[LoadProgress], None] | None) -> _Resident:
+    def _load(self, found: Found, tokenizer: Tokenizer, progress: Callable[[LoadProgress], None] | None) -> Open:
         """Loads and admits a model."""
-        began = time.monotonic()
-        # A thread begins with the number that the last engine set for itself; a load takes all.
-        torch.set_num_threads(self._cpu_threads)
-        spec, plan, limits, left = found.spec, self._plan(found), found.spec.max_memory, self._budget_left()
-        if spec.device_map == "auto" and limits is None and left is not None:
+        plan, limits, left = self._plan(found), found.spec.max_memory, self._budget_left()
+        if found.spec.device_map == "auto" and limits is None and left is not None:
             limits = automatic_limits(left)
-        model, report = load_model(
-            CLASSES[found.own_head],
-            found.folder,
-            precision=spec.precision,
-            device_map=spec.device_map,
-            max_memory=limits,
-            offload_folder=self._offload_folder,
-            progress=progress,
-        )
-        parts = parts_of(model, named(found.key.precision or ""))
-        in_memory = sum(part.bytes for part in parts if DISK not in part.device)
-        one = plan.kv_cache_bytes_per_stream  # beside the streams' caches there is room for the prompts that are kept
-        caches = (plan.available_bytes - in_memory - most_kept_bytes(one)) // one
-        streams = max(1, min(self._max_streams, caches))
-        shown = LoadedModel(spec, parts, time.monotonic() - began, report, streams)
-        heads, cores = trained_heads(model), self._cpu_threads
-        engine = Engine(model, tokenizer.size, heads, shown.max_streams, cores=cores, limits=self._limits)
-        writer = LanguageModel(engine, tokenizer, spec.checkpoint, self._shelf.own(found))
-        resident = _Resident(shown, found, found.key, writer, last_used=time.monotonic())
+        room = Room(plan, limits, self._offload_folder, self._max_streams, self._cpu_threads, self._limits)
+        resident = loaded_here(found, tokenizer, self._shelf, room, progress)
         self._residents.add(resident)
         return resident
-
-
-def _free(resident: _Resident) -> None:
-    resident.language_model.engine.close()
-    del resident.language_model
-    give_back_memory()

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
+from workbench.loading.head_card import HeadCard
+from workbench.loading.identity import ModelIdentity
 from workbench.loading.loaded import LoadedModel
 from workbench.loading.spec import Found, ModelSpec
 
@@ -18,9 +20,13 @@ class Resident(Generic[Model]):
     """A loaded model with what is kept beside it."""
 
     shown: LoadedModel
-    found: Found
+    found: Found | None
+    """None: a server elsewhere has it."""
     key: ModelSpec
+    """Equal for two specs that mean the same model."""
     language_model: Model
+    identity: Callable[[HeadCard | None], ModelIdentity]
+    """What names it, and a head of it, in the record of a run."""
     leases: int = 0
     last_used: float = 0.0
     leaving: bool = False
@@ -30,6 +36,11 @@ class Resident(Generic[Model]):
     def with_leases(self) -> LoadedModel:
         """As it is shown, with how many hold it now."""
         return replace(self.shown, leases=self.leases)
+
+    @property
+    def own_precision(self) -> str | None:
+        """The one that it has where none is asked for."""
+        return self.key.precision if self.found is None else self.found.own_precision
 
 
 class Residents(Generic[Model]):
@@ -54,7 +65,7 @@ class Residents(Generic[Model]):
         with self._lock:
             self._all = [resident for resident in self._all if not self._ended(resident.language_model)]
             for resident in self._all:
-                key = replace(name, precision=name.precision or resident.found.own_precision)
+                key = replace(name, precision=name.precision or resident.own_precision)
                 if spec == resident.shown.spec or key == resident.key:
                     return resident
         return None
@@ -110,7 +121,7 @@ class Residents(Generic[Model]):
         with self._lock:
             chosen: list[Resident[Model]] = []
             for resident in sorted(self._all, key=lambda one: (one.leases > 0, one.last_used)):
-                if missing_bytes > 0:
+                if missing_bytes > 0 and resident.shown.memory_bytes:
                     chosen.append(resident)
                     missing_bytes -= resident.shown.memory_bytes
             if missing_bytes > 0:

@@ -3,7 +3,7 @@
 import ipaddress
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from workbench.errors import BadRequest
@@ -11,6 +11,30 @@ from workbench.profiles import LOCAL, PROFILES, PUBLIC, Profile
 
 SPACE = "SPACE_ID"
 """The variable that is set on a Hugging Face Space."""
+
+
+@dataclass(frozen=True)
+class RemoteSettings:
+    """How models that other servers have are reached."""
+
+    models: tuple[str, ...] = ()
+    """Of WORKBENCH_MODEL and WORKBENCH_MODELS those like http://host:8000/v1#model: on the list from the beginning."""
+    keys: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    """WORKBENCH_REMOTE_KEYS, with commas: http://host:8000=KEY."""
+    tokenizers: tuple[tuple[str, str], ...] = ()
+    """WORKBENCH_REMOTE_TOKENIZERS, with commas: MODEL=FOLDER, or one FOLDER for all; a Hub id may stand for it."""
+    seconds: float = 120.0
+    """WORKBENCH_REMOTE_SECONDS: how long a server may be silent in the middle of a request."""
+    any_server: bool = True
+    """Whether any address may be named; else only `models`, so that no visitor reaches into this machine's network."""
+
+    def key_of(self, origin: str) -> str:
+        """The key for a server; empty where it has none."""
+        return next((key for server, key in self.keys if server == origin), "")
+
+    def tokenizer_of(self, model: str) -> str:
+        """The tokenizer's folder for a model; empty where the settings name none."""
+        return next((folder for name, folder in self.tokenizers if name in (model, "")), "")
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,7 @@ class Settings:
     """WORKBENCH_HOSTS, with commas: names under which the page is reached beside this machine's own."""
     proxies: int = 0
     """WORKBENCH_PROXIES: how many proxies of one's own stand before the server, each noting whom it forwards for."""
+    remote: RemoteSettings = field(default_factory=RemoteSettings)
 
     @property
     def profile(self) -> Profile:
@@ -78,7 +103,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
     given = {name: value.strip() for name, value in environment.items() if value.strip()}
     memory_gib = _number(given, "WORKBENCH_MEMORY_GIB", 0.1, 100_000)
     offload, root, on_a_space = given.get("WORKBENCH_OFFLOAD_FOLDER"), given.get("WORKBENCH_ROOT"), SPACE in given
-    return Settings(
+    settings = Settings(
         model=given.get("WORKBENCH_MODEL", Settings.model),
         precision=given.get("WORKBENCH_PRECISION"),
         host=given.get("GRADIO_SERVER_NAME", "0.0.0.0" if on_a_space else Settings.host),
@@ -94,6 +119,27 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         root=None if root is None else Path(root).expanduser(),
         hosts=tuple(name.lower() for name in _list(given, "WORKBENCH_HOSTS")),
         proxies=_whole(given, "WORKBENCH_PROXIES", 1 if on_a_space else Settings.proxies, 0, 16),
+    )
+    return replace(settings, remote=replace(read_remote(environment), any_server=settings.serves_locally))
+
+
+def read_remote(environment: Mapping[str, str] = os.environ) -> RemoteSettings:
+    """How models of other servers are reached, as far as an environment says.
+
+    Raises:
+        BadRequest: a value is not what its variable needs; the message names the variable, and never a key.
+    """
+    given = {name: value.strip() for name, value in environment.items() if value.strip()}
+    keys, tokenizers = (_pairs(given, f"WORKBENCH_REMOTE_{name}") for name in ("KEYS", "TOKENIZERS"))
+    if not all(server.startswith(("http://", "https://")) for server, _ in keys):
+        raise BadRequest("WORKBENCH_REMOTE_KEYS must be like http://host:8000=KEY, with commas. Change or unset it.")
+    seconds = _number(given, "WORKBENCH_REMOTE_SECONDS", 0.1, 86_400)
+    named = (given.get("WORKBENCH_MODEL", ""), *_list(given, "WORKBENCH_MODELS"))
+    return RemoteSettings(
+        models=tuple(name for name in named if "://" in name),
+        keys=tuple((server.rstrip("/").removesuffix("/v1"), key) for server, key in keys),
+        tokenizers=tokenizers,
+        seconds=RemoteSettings.seconds if seconds is None else seconds,
     )
 
 
@@ -125,6 +171,12 @@ def _profile(given: Mapping[str, str]) -> str | None:
 
 def _list(given: Mapping[str, str], name: str) -> tuple[str, ...]:
     return tuple(filter(None, map(str.strip, given.get(name, "").split(","))))
+
+
+def _pairs(given: Mapping[str, str], name: str) -> tuple[tuple[str, str], ...]:
+    """What stands before and after each "="; without one it is all for everything: before it stands nothing."""
+    parts = [one.partition("=") for one in _list(given, name)]
+    return tuple((before.strip(), after.strip()) if sign else ("", before) for before, sign, after in parts)
 
 
 def _number(given: Mapping[str, str], name: str, low: float, high: float) -> float | None:

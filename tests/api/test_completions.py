@@ -214,3 +214,12 @@ def _ending(api: Served) -> Iterator[None]:
     bias[END] += 100
     yield
     bias[END] = before
+
+
+def test_tokens_are_named_by_their_numbers_where_that_is_asked_for(api: Served) -> None:
+    asked = {"prompt": [5, 6, 7], "echo": True, "max_tokens": 2, "logprobs": 3, "temperature": 0}
+    texts = api.choice(**asked)["logprobs"]
+    ids = api.choice(**asked, return_tokens_as_token_ids=True)["logprobs"]
+    assert ids["tokens"][:3] == ["token_id:5", "token_id:6", "token_id:7"]
+    assert ids["token_logprobs"] == texts["token_logprobs"]
+    assert all(name in top for name, top in zip(ids["tokens"][1:], ids["top_logprobs"][1:], strict=True))

@@ -33,7 +33,7 @@ class Answer:
     def whole(self, parts: list[Part]) -> dict[str, Any]:
         """The one document of an answer that is not streamed."""
         self._last = {part.index: part for part in parts}
-        return self._document([choice_of(part, self._ask.logprobs) for part in parts], usage=self._usage())
+        return self._document([choice_of(part, self._ask) for part in parts], usage=self._usage())
 
     def chunk(self, part: Part) -> dict[str, Any] | None:
         """A document of a stream; None where a part has nothing to tell."""
@@ -43,7 +43,7 @@ class Answer:
         reach = self._reach.get(part.index, 0)
         self._reach[part.index] = reach + sum(len(token.text) for token in part.tokens)
         no_usage = {"usage": None} if self._ask.include_usage else {}
-        return self._document([choice_of(part, self._ask.logprobs, reach)], **no_usage)
+        return self._document([choice_of(part, self._ask, reach)], **no_usage)
 
     def last_chunk(self) -> dict[str, Any] | None:
         """What a stream ends with: the usage, where it is asked for."""

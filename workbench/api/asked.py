@@ -30,7 +30,7 @@ _SAMPLING = {
 _NAMES = {
     *_SAMPLING,
     *("model", "prompt", "max_tokens", "n", "stream", "stream_options", "stop", "seed", "echo", "logprobs"),
-    *("best_of", "suffix", "logit_bias", "user"),
+    *("best_of", "suffix", "logit_bias", "user", "return_tokens_as_token_ids"),
 }
 
 
@@ -53,6 +53,8 @@ class Ask:
     sampling: Sampling = field(default_factory=Sampling)
     stop: tuple[str, ...] = ()
     seed: int | None = None
+    as_ids: bool = False
+    """Whether log-probabilities name tokens by their numbers: a token's text may stand for several, or for none."""
 
     @property
     def texts(self) -> int:
@@ -92,6 +94,7 @@ def read_ask(body: Any) -> Ask:
         sampling=_sampling(given),
         stop=_stop(given),
         seed=_whole(given, "seed", 0, -LARGEST_SEED, LARGEST_SEED) if "seed" in given else None,
+        as_ids=_truth(given, "return_tokens_as_token_ids"),
     )
 
 

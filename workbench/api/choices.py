@@ -59,9 +59,9 @@ def written(model: LanguageModel, ask: Ask, index: int) -> Generator[Part | None
             before = Part(index)
 
 
-def choice_of(part: Part, logprobs: int | None, offset: int = 0) -> dict[str, Any]:
+def choice_of(part: Part, ask: Ask, offset: int = 0) -> dict[str, Any]:
     """A part as a choice of the answer; `offset` is where its first token begins, in characters of the whole text."""
-    told = None if logprobs is None else _logprobs(part.tokens, offset)
+    told = None if ask.logprobs is None else _logprobs(part.tokens, offset, ask.as_ids)
     return {"text": part.text, "index": part.index, "logprobs": told, "finish_reason": part.finish_reason}
 
 
@@ -125,7 +125,7 @@ def _echoed(model: LanguageModel, ask: Ask, prompt: Prompt, empty: Part) -> Gene
     return replace(empty, text="".join(texts), tokens=tokens, prompt_tokens=len(ids))
 
 
-def _logprobs(tokens: Sequence[TokenText], offset: int) -> dict[str, Any]:
+def _logprobs(tokens: Sequence[TokenText], offset: int, as_ids: bool) -> dict[str, Any]:
     """OpenAI's four lists."""
     names: list[str] = []
     values: list[float | None] = []
@@ -133,9 +133,9 @@ def _logprobs(tokens: Sequence[TokenText], offset: int) -> dict[str, Any]:
     offsets: list[int] = []
     for token in tokens:
         unpredicted = not math.isfinite(token.logprob)
-        names.append(token.text)
+        names.append(_by_id(token.id) if as_ids else token.text)
         values.append(None if unpredicted else token.logprob)
-        tops.append(None if unpredicted else _top(token))
+        tops.append(None if unpredicted else _top_ids(token) if as_ids else _top(token))
         offsets.append(offset)
         offset += len(token.text)
     return {"tokens": names, "token_logprobs": values, "top_logprobs": tops, "text_offset": offsets}
@@ -148,3 +148,13 @@ def _top(token: TokenText) -> dict[str, float]:
         top.setdefault(token.text if rival.id == token.id else rival.text, rival.logprob)
     top.setdefault(token.text, token.logprob)
     return top
+
+
+def _top_ids(token: TokenText) -> dict[str, float]:
+    """The rivals and the token itself by their numbers."""
+    return {_by_id(one.id): one.logprob for one in token.alternatives} | {_by_id(token.id): token.logprob}
+
+
+def _by_id(token: int) -> str:
+    """A token by its number, as vLLM writes it."""
+    return f"token_id:{token}"

@@ -51,7 +51,8 @@ class Models:
 
     def card(self, name: str) -> dict[str, Any]:
         """A model as /v1/models tells it."""
-        return {"id": name, "object": "model", "created": self.created, "owned_by": "gptj-workbench"}
+        about = {"id": name, "object": "model", "created": self.created, "owned_by": "gptj-workbench"}
+        return about | {"root": self.named(name).checkpoint}
 
 
 def name_of(spec: ModelSpec) -> str:

@@ -3,12 +3,16 @@
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
 from workbench.engine.jobs import Job, Result, Token
 from workbench.errors import Cancelled
+
+
+def _nobody() -> None:
+    """Who computes looks at `cancelled` by itself."""
 
 
 @dataclass
@@ -26,6 +30,8 @@ class Handle(Generic[Result]):
     cancelled: bool = False
     ended_at: float = 0.0
     """When the job ended, on time.monotonic's clock in seconds; 0.0: it has not."""
+    on_cancel: Callable[[], None] = _nobody
+    """Wakes who computes, where it would not see in time that the job is cancelled."""
 
     def __iter__(self) -> Iterator[Token]:
         """Tokens as they are decoded; raises what the job failed with."""
@@ -62,6 +68,7 @@ class Handle(Generic[Result]):
     def cancel(self) -> None:
         """Asks the engine to drop the job; it leaves on the engine's next step."""
         self.cancelled = True
+        self.on_cancel()
 
     def emit(self, token: Token) -> None:
         """For the engine: hands a token to the asker, stamped now, so that a slow asker does not slow the clock."""

@@ -4,8 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from workbench.gptj.cache import KVCache
+if TYPE_CHECKING:  # a record of steps needs no torch
+    from workbench.gptj.cache import KVCache
 
 KEPT_STEPS = 16
 
@@ -81,7 +83,7 @@ class PaceRecord:
             return list(kept)
 
 
-def read_bytes(caches: Iterable[KVCache]) -> int:
+def read_bytes(caches: "Iterable[KVCache]") -> int:
     """What a step read of these caches; ask before they are trimmed to what came of it."""
     return sum(len(cache) * (cache[0][0].nbytes + cache[0][1].nbytes) for cache in caches)
 

@@ -74,6 +74,11 @@ class Served:
         return self.model.config.n_positions
 
     @property
+    def end_tokens(self) -> tuple[int, ...]:
+        """Tokens that end a text, beside the tokenizer's own."""
+        return tuple(self.model.config.end_tokens)
+
+    @property
     def device(self) -> torch.device:
         """Where token ids enter."""
         return input_device(self.model)

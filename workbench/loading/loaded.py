@@ -22,6 +22,8 @@ class LoadedModel:
     """Texts it writes at the same time: the setting, or fewer where the memory holds no more whole contexts."""
     leases: int = 0
     """Requests using it now."""
+    served_by: str = ""
+    """The server that has it; empty: it is here."""
 
     @property
     def parameters(self) -> int:

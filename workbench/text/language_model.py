@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from workbench.engine.engine import Engine
 from workbench.engine.handle import Handle
 from workbench.engine.jobs import Beams, Decode, Decoded, Score, Token
 from workbench.engine.jobs import Scored as ScoredTokens
+from workbench.engine.serving import Serving
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard, SavedHead
 from workbench.text.pairs import PairEncoder, grouped, prompt_tokens, rolling_jobs, scored_in_words
@@ -46,13 +46,13 @@ class LanguageModel:
     """Talks to an engine in words.
 
     Args:
-        engine: serves the model.
+        engine: serves the model, here or elsewhere.
         tokenizer: of the same checkpoint.
         name: what a person calls the model.
         own_head: of a checkpoint that is itself a classifier or a span reader; the engine has it under the card's key.
     """
 
-    def __init__(self, engine: Engine, tokenizer: Tokenizer, name: str = "", own_head: HeadCard | None = None):
+    def __init__(self, engine: Serving, tokenizer: Tokenizer, name: str = "", own_head: HeadCard | None = None):
         self.engine, self.tokenizer, self.name = engine, tokenizer, name
         self._pairs = PairEncoder(tokenizer, engine.served.context)
         self.heads: dict[str, HeadCard] = {} if own_head is None else {own_head.key: own_head}
@@ -237,7 +237,7 @@ class LanguageModel:
             sampling=request.sampling,
             beams=Beams(request.num_beams, request.length_penalty),
             seed=seed,
-            stop_tokens=frozenset({self.tokenizer.eos_id, *self.engine.served.model.config.end_tokens}),
+            stop_tokens=frozenset({self.tokenizer.eos_id, *self.engine.served.end_tokens}),
             banned=frozenset(token for text in request.banned for token in self._ban(text)),
             forced=request.forced,
             alternatives=request.alternatives,

@@ -5,9 +5,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, TypeVar
 
-from workbench.engine.engine import Engine
 from workbench.engine.handle import Handle
 from workbench.engine.jobs import Job, Read, Result
+from workbench.engine.serving import Serving
 from workbench.errors import BadRequest, Busy, TooLong
 from workbench.loading.head_card import HeadCard
 from workbench.text.pending import Later
@@ -80,7 +80,7 @@ class Line(Generic[AnyJob, Result]):
 
 
 def classify(
-    engine: Engine, tokenizer: Tokenizer, heads: Mapping[str, HeadCard], requests: Sequence[Classify]
+    engine: Serving, tokenizer: Tokenizer, heads: Mapping[str, HeadCard], requests: Sequence[Classify]
 ) -> Later:
     """What the heads say of each text, by its last token: one text at a time, so nothing is padded.
 

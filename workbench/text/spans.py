@@ -11,9 +11,9 @@ from collections.abc import Generator, Iterator
 from torch import Tensor
 
 from workbench.engine.branches import Tree
-from workbench.engine.engine import Engine
 from workbench.engine.handle import Handle
 from workbench.engine.jobs import Read, Result
+from workbench.engine.serving import Serving
 from workbench.errors import BadRequest, TooLong
 from workbench.text.candidates import span_tree
 from workbench.text.requests import ExtractSpan, Span, Spans, fill
@@ -31,7 +31,7 @@ Place = tuple[int, int]
 """Characters [start, end) of the passage."""
 
 
-def extract_spans(engine: Engine, tokenizer: Tokenizer, request: ExtractSpan) -> Generator[Progress, None, Spans]:
+def extract_spans(engine: Serving, tokenizer: Tokenizer, request: ExtractSpan) -> Generator[Progress, None, Spans]:
     """The way the request asks for.
 
     Raises:
@@ -56,7 +56,7 @@ def to_the_end(steps: Generator[Progress, None, Spans]) -> Spans:
 
 
 def spans_by_head(
-    engine: Engine, tokenizer: Tokenizer, request: ExtractSpan, head: str
+    engine: Serving, tokenizer: Tokenizer, request: ExtractSpan, head: str
 ) -> Generator[Progress, None, Spans]:
     """Spans by start logit plus end logit, in windows; the null score is that of each window's last token."""
     window_tokens = min(request.window_tokens, engine.served.context)
@@ -94,7 +94,9 @@ def head_spans(window: SpanWindow, logits: Tensor, request: ExtractSpan) -> Iter
     return ((place, score) for place, score in spans.items() if place[0] < place[1])
 
 
-def spans_by_likelihood(engine: Engine, tokenizer: Tokenizer, request: ExtractSpan) -> Generator[Progress, None, Spans]:
+def spans_by_likelihood(
+    engine: Serving, tokenizer: Tokenizer, request: ExtractSpan
+) -> Generator[Progress, None, Spans]:
     """Spans by the log-probability that the model writes them, and then ends its answer, after the filled template.
 
     An answer is written as a space and its text, and ended by a line break or the end-of-text token.

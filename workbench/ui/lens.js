@@ -22,11 +22,14 @@ function make(tag, name, text) {
   return node;
 }
 
+// A server elsewhere may not tell how likely a token was: null.
 function bin(probability) {
+  if (probability === null) return -1;
   return LIMITS.filter((limit) => probability >= limit).length;
 }
 
 function percent(probability) {
+  if (probability === null) return "not told how likely";
   const value = 100 * probability;
   if (value > 0 && value < 0.1) return "< 0.1 %";
   return value.toFixed(value < 9.95 || value > 99 && value < 100 ? 1 : 0) + " %";

@@ -222,8 +222,9 @@ def _line(value: Any) -> str:
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c") + "\n"
 
 
-def _probability(logprob: float) -> float:
-    return round(math.exp(min(logprob, 0.0)), 5) if not math.isnan(logprob) else 0.0
+def _probability(logprob: float) -> float | None:
+    """None: it was not told."""
+    return round(math.exp(min(logprob, 0.0)), 5) if not math.isnan(logprob) else None
 
 
 def _finite(value: float) -> float | None:

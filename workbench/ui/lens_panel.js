@@ -36,7 +36,8 @@ function inspect(index) {
 
 function facts(token, node) {
   const likely = make("p", "facts");
-  likely.append(make("b", "", percent(token[2])), " " + BINS[bin(token[2])] + ", rank " + token[3]);
+  likely.append(make("b", "", percent(token[2])));
+  if (token[2] !== null) likely.append(" " + BINS[bin(token[2])] + ", rank " + token[3]);
   const found = [likely];
   if (token.length > 5) found.push(make("p", "facts", "log-probability " + nats(token[5])));
   if (typeof token[6] === "number") {

@@ -106,7 +106,8 @@ def cards_markup(models: list[LoadedModel], speeds: Mapping[ModelSpec, str] | No
 
 
 def _card(model: LoadedModel, speed: str) -> str:
-    name = escape(spec_name(model.spec))
+    if model.served_by:
+        return _remote_card(model)
     devices = sorted({str(part.device) for part in model.parts})
     facts = (
         ("Parameters", count_text(model.parameters)),
@@ -118,12 +119,27 @@ def _card(model: LoadedModel, speed: str) -> str:
     precisions_held = dict.fromkeys(filter(None, (model.spec.precision, *(part.dtype for part in model.parts))))
     chips = "".join(chip(name) for name in precisions_held) + "".join(chip(device, "device") for device in devices)
     return (
-        f'<article class="card" aria-label="{name}">'
-        f'<div class="card-head"><h3>{escape(model.spec.checkpoint)}</h3>{chips}'
-        f'<button type="button" class="unload" data-name="{name}" aria-label="Unload {name}">Unload</button></div>'
+        f"{_card_head(model, chips)}"
         f'<dl class="card-facts">{numbers}</dl>{_blocks(model.parts, devices)}{speed}'
         f"{_report(model)}<details><summary>Each part: parameters, bytes, dtype, device</summary>"
         f"{_table(model.parts)}</details></article>"
+    )
+
+
+def _remote_card(model: LoadedModel) -> str:
+    """A model that a server elsewhere has: nothing of it is here but the connection."""
+    return (
+        f'{_card_head(model, chip("served elsewhere", "device"))}<p class="report">Its server, '
+        f"{escape(model.served_by)}, decides how it is held and how fast it is. It takes no memory here.</p></article>"
+    )
+
+
+def _card_head(model: LoadedModel, chips: str) -> str:
+    name = escape(spec_name(model.spec))
+    return (
+        f'<article class="card" aria-label="{name}">'
+        f'<div class="card-head"><h3>{escape(model.spec.checkpoint)}</h3>{chips}'
+        f'<button type="button" class="unload" data-name="{name}" aria-label="Unload {name}">Unload</button></div>'
     )
 
 

@@ -40,6 +40,8 @@ def main_part(model: LoadedModel) -> Part:
 
 
 def _facts(model: LoadedModel) -> str:
+    if model.served_by:
+        return f"served by {model.served_by}"
     part = main_part(model)
     return (
         f"{count_text(model.parameters)} parameters in {part.dtype} on {part.device}, {bytes_text(model.weights_bytes)}"

@@ -88,7 +88,8 @@ def _form(bench: Bench) -> dict[str, Any]:
         value=bench.settings.model,
         label="Checkpoint",
         allow_custom_value=True,
-        info="A name on the list, a folder on this machine, or a Hub id such as EleutherAI/gpt-j-6b.",
+        info="A name on the list, a folder on this machine, a Hub id such as EleutherAI/gpt-j-6b, or a model on "
+        "another server: http://host:8000/v1#model.",
         elem_id="checkpoint",
     )
     choices = [("As stored", ""), *((name, name) for name in precisions())]
@@ -157,6 +158,9 @@ def planned(bench: Bench, view: View, *values: Any) -> Iterator[Updates]:
     *asked, streams, context = values
     spec = asked_spec(*asked)
     plan = bench.manager.plan(spec, int(streams), int(context or 0) or None)
+    if not plan.parameters:
+        yield {view.message: notice("good", f"{spec_name(spec)} needs nothing here", plan.advice)}
+        return
     limits = plan_limits(plan.read_bytes_per_token, bench.memory_speed.measured()) if computes_on_cpu(spec) else {}
     slow = far_below_limit(kernels()) if limits else ()
     yield {view.message: plan_markup(spec.checkpoint, plan, limits, slow)}
