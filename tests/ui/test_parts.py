@@ -49,6 +49,14 @@ def test_a_card_shows_each_part_with_its_device() -> None:
     assert markup.count("<tr>") == 7 and "transformer.h.3" in markup and "7.2 M" in markup
 
 
+def test_a_card_says_below_its_blocks_what_lies_on_which_device() -> None:
+    loaded = FakeManager().load(ModelSpec("demo"))
+    first, *others = loaded.parts
+    markup = cards_markup([replace(loaded, parts=[replace(first, device="<disk>"), *others])])
+    assert f"<b>&lt;disk&gt;</b> 1 part, {bytes_text(first.bytes)}</li>" in markup
+    assert f'<i class="device-1"></i><b>cpu</b> {len(others)} parts' in markup
+
+
 def test_no_model_tells_what_to_do() -> None:
     assert "load one below" in cards_markup([])
 

@@ -145,14 +145,22 @@ def _card_head(model: LoadedModel, chips: str) -> str:
 
 def _blocks(parts: list[Part], devices: list[str]) -> str:
     """The parts side by side, each as wide as its bytes and patterned by its device."""
+    styles = {device: f"device-{min(place, _DEVICE_STYLES - 1)}" for place, device in enumerate(devices)}
     blocks = "".join(
-        f'<i class="device-{min(devices.index(str(part.device)), _DEVICE_STYLES - 1)}" '
-        f'style="flex-grow:{max(part.bytes, 1)}" '
+        f'<i class="{styles[str(part.device)]}" style="flex-grow:{max(part.bytes, 1)}" '
         f'title="{escape(part.name)}: {bytes_text(part.bytes)} on {escape(str(part.device))}"></i>'
         for part in parts
     )
     words = f"The parts by size: {len(parts)} on {escape(', '.join(devices))}"
-    return f'<div class="blocks" role="img" aria-label="{words}">{blocks}</div>'
+    keys = "".join(_device(device, styles[device], parts) for device in devices)
+    return f'<div class="blocks" role="img" aria-label="{words}">{blocks}</div><ul class="block-keys">{keys}</ul>'
+
+
+def _device(device: str, style: str, parts: list[Part]) -> str:
+    """A device, how its blocks look, and what lies on it."""
+    own = [part for part in parts if str(part.device) == device]
+    held = f"{len(own)} {'part' if len(own) == 1 else 'parts'}, {bytes_text(sum(part.bytes for part in own))}"
+    return f'<li><i class="{style}"></i><b>{escape(device)}</b> {held}</li>'
 
 
 def _report(model: LoadedModel) -> str:
