@@ -132,6 +132,7 @@ def test_each_scored_token_shows_its_difference_as_a_number(lenses: "playwright.
     expect(first.first).to_have_attribute("data-difference", "+0.80")
     expect(lenses.locator("#lens-b .lens-tokens .tok").first).to_have_attribute("data-difference", "−0.80")
     assert first.first.evaluate("node => getComputedStyle(node, '::after').content") == '"+0.80"'
+    expect(lenses.locator("#lens-a .by-difference")).to_contain_text("likelier here than under B")
     first.first.hover()
     expect(lenses.locator("#lens-a .lens-side")).to_contain_text("2.2 times likelier than under B")
     lenses.locator('#lens-a [data-do="difference"]').click()

@@ -183,6 +183,7 @@ function frame() {
   else { list.removeAttribute("role"); list.removeAttribute("aria-label"); }
   const differs = texts.some((text) => text.tokens.some((token) => typeof token[6] === "number"));
   find(".lens-model").textContent = head.scores && head.scores.model ? " \u00b7 " + head.scores.model : "";
+  find(".lens-other").textContent = (head.scores && head.scores.other) || "the other";
   const marks = find(".lens").classList;
   marks.toggle("filled", drawn !== "");
   marks.toggle("writing", Boolean(head.request) && !result);

@@ -51,7 +51,8 @@ _FRAME = """
     <li><span class="tok p0"><span class="core">surprising</span></span> less</li>
   </ul>
   <ul class="lens-legend by-difference" aria-label="Legend: the difference of the log-probabilities">
-    <li><span class="tok more2"><span class="core">+</span></span> likelier here than there</li>
+    <li><span class="tok more2"><span class="core">+</span></span> likelier here than under
+      <b class="lens-other"></b></li>
     <li><span class="tok less2"><span class="core">−</span></span> less likely here</li>
     <li>0.69 is a factor of 2; the stronger colour begins there</li>
   </ul>
