@@ -199,3 +199,13 @@ def test_odd_head_widths_and_a_fully_rotated_head_run() -> None:
     for head_width, rotary_dim in ((5, 4), (9, 8), (11, 10), (8, None)):
         config = tiny_config(n_embd=3 * head_width, n_head=3, rotary_dim=rotary_dim)
         assert tiny_causal(config=config)(tokens(1, 4)).logits.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["q_proj", "k_proj", "v_proj"])
+@pytest.mark.parametrize("length", [1, 4, 40])
+def test_what_is_no_number_in_any_projection_reaches_the_logits(name: str, length: int) -> None:
+    model = tiny_causal(0, tiny_config(n_positions=64))
+    getattr(model.transformer.h[0].attn, name).weight.data[3, 0] = math.nan
+    with torch.inference_mode():
+        logits = model(torch.arange(length)[None] % 23).logits
+    assert bool(logits[0, -1].isnan().all())  # PyTorch's fused attention would have given numbers

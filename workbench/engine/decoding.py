@@ -1,6 +1,6 @@
 """Decode jobs under way: a prompt, then a token a step, sampled or by beam search."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from torch import Tensor
@@ -182,17 +182,6 @@ class BeamWork:
             self.handle.emit(token)
         reason = "length" if best.stop_token is None else "stop"
         self.handle.finish(Decoded(best.tokens, reason, best.stop_token))
-
-
-def taking_part(works: Sequence[DecodeWork | BeamWork], served: Served) -> list[list[Following]]:
-    """What each brings to the next step; rows that cost next to nothing are offered around for guesses."""
-    spare = served.spare_rows(sum(work.row_count for work in works))
-    brought = []
-    for left, work in zip(range(len(works), 0, -1), works, strict=True):
-        mine = work.rows(-(-spare // left))
-        spare -= sum(len(tokens) - 1 for tokens, _ in mine)
-        brought.append(mine)
-    return brought
 
 
 def totals(streams: Iterable[DecodeWork]) -> tuple[int, int]:

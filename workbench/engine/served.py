@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from workbench.engine.jobs import check_whole
 from workbench.engine.prefix import MOST_BYTES, SMALLEST_PREFIX, Prefix, Prefixes
+from workbench.engine.sampling import check_finite
 from workbench.errors import BadRequest, TooLong
 from workbench.gptj.cache import AttendRows, CacheRows, KVCache, attend_rows
 from workbench.gptj.heads import GPTJForQuestionAnswering, GPTJForSequenceClassification
@@ -122,8 +123,14 @@ class Served:
                 )
 
     def hidden(self, tokens: Sequence[int], cache: KVCache) -> Tensor:
-        """States after the last LayerNorm of one stream's next tokens, (T, C); extends its cache."""
-        return self._trunk([list(tokens)], cache)[0]
+        """States after the last LayerNorm of one stream's next tokens, (T, C); extends its cache.
+
+        Raises:
+            NumericalFailure: one is no number; then neither are the keys and values, which nobody may keep.
+        """
+        states = self._trunk([list(tokens)], cache)[0]
+        check_finite(states)
+        return states
 
     def states(
         self, tokens: Sequence[int], positions: Sequence[int], mask: Tensor | None, cache: KVCache | None
@@ -260,7 +267,7 @@ class Prefill:
         return hidden
 
 
-def is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed; on a CPU PyTorch says so by a plain RuntimeError, known by its words alone."""
     told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
     return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))

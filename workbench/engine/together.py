@@ -5,12 +5,14 @@ from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
-from workbench.engine.decoding import BeamWork, DecodeWork, taking_part, totals
+from workbench.engine.decoding import BeamWork, DecodeWork, totals
 from workbench.engine.pace import PaceRecord, Step, read_bytes
 from workbench.engine.served import Following, Served, is_out_of_memory
 
 RowWork = DecodeWork | BeamWork
 Fail = Callable[[RowWork, BaseException], None]
+FAULTS = (Exception, SystemExit)
+"""What one stream may be to blame for; a key that stops the caller is none."""
 
 
 def step_together(works: Sequence[RowWork], served: Served, pace: PaceRecord, fail: Fail) -> None:
@@ -19,20 +21,38 @@ def step_together(works: Sequence[RowWork], served: Served, pace: PaceRecord, fa
     Args:
         fail: is told of each stream that failed, and with what.
     """
-    streams = [work for work in works if isinstance(work, DecodeWork)]
+    brought = _brought(works, served, fail)
+    if not brought:
+        return
+    streams = [work for work, _ in brought if isinstance(work, DecodeWork)]
     began, (written, came_true) = time.perf_counter(), totals(streams)
-    rows = taking_part(works, served)
+    rows = [mine for _, mine in brought]
     counts = [sum(len(tokens) for tokens, _ in mine) for mine in rows]
     logits = _logits(rows, served)
     if logits is None:
-        _each_alone(works, rows, served, fail)
+        _each_alone(brought, served, fail)
         return
     held = read_bytes(mine[0][1] for mine in rows)
-    for work, part in zip(works, logits.split(counts), strict=True):
+    for (work, _), part in zip(brought, logits.split(counts), strict=True):
         _advance(work, part, fail)
-    if len(streams) == len(works):  # of a beam search's rows only one text comes
+    if len(streams) == len(brought):  # of a beam search's rows only one text comes
         seconds, (tokens, guesses) = time.perf_counter() - began, totals(streams)
         pace.note(Step(seconds, len(rows), sum(counts), tokens - written, held, guesses - came_true))
+
+
+def _brought(works: Sequence[RowWork], served: Served, fail: Fail) -> list[tuple[RowWork, list[Following]]]:
+    """What each brings to the next step; rows that cost next to nothing are offered around for guesses."""
+    spare = served.spare_rows(sum(work.row_count for work in works))
+    brought = []
+    for left, work in zip(range(len(works), 0, -1), works, strict=True):
+        try:
+            mine = work.rows(-(-spare // left))
+        except FAULTS as error:
+            fail(work, error)
+            continue
+        spare -= sum(len(tokens) - 1 for tokens, _ in mine)
+        brought.append((work, mine))
+    return brought
 
 
 def _logits(rows: Sequence[Sequence[Following]], served: Served) -> Tensor | None:
@@ -43,7 +63,7 @@ def _logits(rows: Sequence[Sequence[Following]], served: Served) -> Tensor | Non
     lengths = [[cache.length for _, cache in mine] for mine in rows]
     try:
         return served.decode([row for mine in rows for row in mine])
-    except Exception as error:
+    except FAULTS as error:
         if len(rows) == 1:
             raise
         for mine, before in zip(rows, lengths, strict=True):
@@ -54,12 +74,12 @@ def _logits(rows: Sequence[Sequence[Following]], served: Served) -> Tensor | Non
     return None
 
 
-def _each_alone(works: Sequence[RowWork], rows: Sequence[Sequence[Following]], served: Served, fail: Fail) -> None:
+def _each_alone(brought: Sequence[tuple[RowWork, list[Following]]], served: Served, fail: Fail) -> None:
     """The bits are the same: no row's depend on who else is in the step."""
-    for work, mine in zip(works, rows, strict=True):
+    for work, mine in brought:
         try:
             logits = served.decode(mine)
-        except Exception as error:
+        except FAULTS as error:
             fail(work, error)
         else:
             _advance(work, logits, fail)

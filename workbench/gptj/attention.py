@@ -110,7 +110,7 @@ class GPTJAttention(nn.Module):
         queries = rotate(self._heads(self.q_proj(x)), turn)  # (B, H, T, D)
         keys = rotate(self._heads(self.k_proj(x)), turn)
         values = self._heads(self.v_proj(x))
-        weights = None
+        own_keys, weights = keys, None
         if isinstance(past_key_values, CacheRows):
             attended = past_key_values.attend(self.layer, queries, keys, values)
         else:
@@ -124,11 +124,21 @@ class GPTJAttention(nn.Module):
                 attended = F.scaled_dot_product_attention(
                     queries, keys, values, attn_mask=bias, dropout_p=dropout, is_causal=causal
                 )
+        if not torch.is_grad_enabled():
+            attended = with_failures(attended, queries, own_keys)
         merged = attended.transpose(1, 2).flatten(2)  # (B, T, C)
         return self.resid_dropout(self.out_proj(merged)), weights
 
     def _heads(self, x: Tensor) -> Tensor:
         return x.unflatten(-1, (self.n_head, -1)).transpose(1, 2)  # (B, H, T, D)
+
+
+def with_failures(attended: Tensor, queries: Tensor, keys: Tensor) -> Tensor:
+    """Attention, and NaN where a token's own query or key is no number; all (B, H, T, D).
+
+    PyTorch's fused attention for CPUs takes a score that is NaN for none at all, and garbage would go on as numbers.
+    """
+    return torch.add(torch.add(attended, queries, alpha=0), keys, alpha=0)
 
 
 def eager_attention(
