@@ -20,11 +20,9 @@ from tests.text.tiny import TOKENIZER, write_checkpoint
 from workbench import cli
 from workbench.cli import main
 from workbench.console import Command, add_json_option
-from workbench.manager import DEMO_FOLDER
 from workbench.text.language_model import LanguageModel
 
 WRITE = ["generate", "--prompt", "The unicorn", "--max-new-tokens", "6", "--temperature", "0"]
-needs_demo = pytest.mark.skipif(not (DEMO_FOLDER / "config.json").exists(), reason="the demo checkpoint is not there")
 
 
 @pytest.fixture(scope="module")
@@ -182,15 +180,14 @@ def test_a_plan_beyond_the_context_is_refused(folder: str, capsys: pytest.Captur
     assert "n_positions=2000" in refused(capsys, "plan", "--model", folder, "--context", "2001")
 
 
-@needs_demo
-def test_models_lists_the_demo_with_its_size(capsys: pytest.CaptureFixture[str]) -> None:
-    (row,) = asked(capsys, "models")["models"]
-    assert row["name"] == "demo" and row["parameters"] > 10**6 and row["weights_bytes"] > 10**6
+def test_models_lists_those_that_ship_with_their_sizes(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = asked(capsys, "models")["models"]
+    assert [row["name"] for row in rows] == ["demo", "demo-small"]
+    assert all(row["parameters"] > 10**6 and row["weights_bytes"] > 10**6 for row in rows)
     assert main(["models"]) == 0
-    assert "demo" in capsys.readouterr().out
+    assert "demo-small" in capsys.readouterr().out
 
 
-@needs_demo
 def test_the_demo_is_the_default_and_writes_words(capsys: pytest.CaptureFixture[str]) -> None:
     once = ["generate", "--prompt", "Once upon a time", "--max-new-tokens", "8", "--temperature", "0"]
     answer = asked(capsys, *once)

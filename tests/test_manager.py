@@ -24,7 +24,7 @@ from workbench import opening
 from workbench.errors import Busy, Cancelled, CannotLoad
 from workbench.loading import spec as spec_module
 from workbench.loading.load import LoadProgress, load_model, save_pretrained
-from workbench.manager import DEMO_FOLDER, ModelSpec
+from workbench.manager import SHIPPED, ModelSpec
 from workbench.text.requests import Generate
 
 folders, open_manager = managed.folders, managed.open_manager
@@ -216,10 +216,13 @@ def test_closing_ends_requests_under_way(folders: list[str], open_manager: OpenM
             list(stream)
 
 
-@pytest.mark.skipif(not (DEMO_FOLDER / "config.json").exists(), reason="the demo checkpoint is not there")
-def test_the_demo_is_known_by_name(open_manager: OpenManager) -> None:
+def test_the_models_that_ship_are_known_by_name(open_manager: OpenManager) -> None:
+    assert open_manager().known() == ["demo", "demo-small"]
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_model_that_ships_is_the_one_in_its_folder(open_manager: OpenManager, name: str) -> None:
     manager = open_manager()
-    assert manager.known() == ["demo"]
-    assert manager.plan(ModelSpec()).parameters > 10**6
-    manager.load(ModelSpec())
-    assert manager.is_loaded(ModelSpec(str(DEMO_FOLDER))) and manager.is_loaded(ModelSpec("demo", "main"))
+    assert manager.plan(ModelSpec(name)).parameters > 10**6
+    manager.load(ModelSpec(name))
+    assert manager.is_loaded(ModelSpec(str(SHIPPED[name]))) and manager.is_loaded(ModelSpec(name, "main"))

@@ -24,9 +24,8 @@ __all__ = [
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """The options that name a model and how it is held, and --json."""
-    parser.add_argument(
-        "--model", default=DEMO, metavar="M", help='"demo" (default), a folder, a Hub id, or http://host:8000/v1#model'
-    )
+    named = '"demo" (default), "demo-small", a folder, a Hub id, or http://host:8000/v1#model'
+    parser.add_argument("--model", default=DEMO, metavar="M", help=named)
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
     parser.add_argument(
         "--precision",

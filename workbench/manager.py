@@ -18,7 +18,7 @@ from workbench.loading.load import LoadProgress, check_checkpoint
 from workbench.loading.loaded import LoadedModel
 from workbench.loading.memory import MemoryPlan, plan_memory
 from workbench.loading.shelf import Shelf
-from workbench.loading.spec import DEMO, DEMO_FOLDER, Found, ModelSpec, locate, under_one_name
+from workbench.loading.spec import DEMO, DEMO_FOLDER, SHIPPED, Found, ModelSpec, locate, under_one_name
 from workbench.opening import Open, Room, end, loaded_here, served_elsewhere
 from workbench.published import CLASSES
 from workbench.remote.address import is_remote
@@ -28,7 +28,7 @@ from workbench.settings import RemoteSettings, read_remote
 from workbench.text.language_model import LanguageModel
 from workbench.text.tokenizer import Tokenizer
 
-__all__ = ["DEMO", "DEMO_FOLDER", "LoadedModel", "ModelManager", "ModelSpec"]
+__all__ = ["DEMO", "DEMO_FOLDER", "SHIPPED", "LoadedModel", "ModelManager", "ModelSpec"]
 
 
 class ModelManager:
@@ -66,9 +66,9 @@ class ModelManager:
         self._cpu_threads = cpu_threads()
 
     def known(self) -> list[str]:
-        """Checkpoints that can be named without a path: the demo, and the models of servers that the settings name."""
-        demo = [DEMO] if (DEMO_FOLDER / "config.json").exists() else []
-        return demo + [name for name in self._remote.models if is_remote(name)]
+        """Names without a path: models that come with the workbench, and those of servers that the settings name."""
+        shipped = [name for name, folder in SHIPPED.items() if (folder / "config.json").exists()]
+        return shipped + [name for name in self._remote.models if is_remote(name)]
 
     def loaded(self) -> list[LoadedModel]:
         """The models in memory, in the order they were loaded."""

@@ -42,7 +42,7 @@ class Settings:
     """What may differ from one machine to the next; the defaults serve the demo model on this machine alone."""
 
     model: str = "demo"
-    """WORKBENCH_MODEL: the checkpoint served first: "demo", a folder or a Hub id."""
+    """WORKBENCH_MODEL: the checkpoint served first: "demo", "demo-small", a folder or a Hub id."""
     precision: str | None = None
     """WORKBENCH_PRECISION: the precision it is loaded in; None is the checkpoint's own."""
     host: str = "127.0.0.1"

@@ -8,13 +8,13 @@ from typing import Any
 from workbench.loading.convert import SAFETENSORS, WRITERS, convert
 from workbench.loading.memory import size_text
 from workbench.loading.source import resolve
-from workbench.manager import DEMO, DEMO_FOLDER
+from workbench.manager import SHIPPED
 from workbench.terminal import Command, add_json_option, duration, rewritten
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """From where to where, and how it is written."""
-    parser.add_argument("source", metavar="SRC", help='a folder or a Hub id, or "demo"')
+    parser.add_argument("source", metavar="SRC", help='a folder or a Hub id, "demo" or "demo-small"')
     parser.add_argument("destination", metavar="DST", type=Path, help="the folder to write; it must not hold files")
     parser.add_argument("--revision", metavar="R", help="branch, tag or commit on the Hub")
     parser.add_argument("--format", default=SAFETENSORS, choices=list(WRITERS), help="default: %(default)s")
@@ -30,7 +30,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> dict[str, Any]:
     """What was written, and which names of the source were left out or filled another way."""
     started = perf_counter()
-    source = DEMO_FOLDER if options.source == DEMO else resolve(options.source, options.revision)
+    source = SHIPPED.get(options.source) or resolve(options.source, options.revision)
     done = convert(
         source,
         options.destination.expanduser(),

@@ -20,7 +20,7 @@ class ModelIdentity:
     """Everything about a model that its numbers depend on."""
 
     checkpoint: str
-    """"demo", the absolute path of a folder, or a Hub id."""
+    """"demo", "demo-small", the absolute path of a folder, or a Hub id."""
     revision: str | None
     """The commit on the Hub that was loaded; None for a folder."""
     precision: str

@@ -10,6 +10,8 @@ from workbench.loading.source import local_folder, resolve
 
 DEMO = "demo"
 DEMO_FOLDER = Path(__file__).parents[1] / "demo"
+SHIPPED = {DEMO: DEMO_FOLDER, "demo-small": DEMO_FOLDER / "small"}
+"""The folders of the checkpoints that come with the workbench, by their names."""
 
 
 @dataclass(frozen=True)
@@ -17,7 +19,7 @@ class ModelSpec:
     """Which model, and how it is held. Printed into every run."""
 
     checkpoint: str = DEMO
-    """"demo", a folder or a Hub id."""
+    """"demo", "demo-small", a folder or a Hub id."""
     revision: str | None = None
     precision: str | None = None
     """None: the folder's own."""
@@ -47,16 +49,16 @@ def locate(spec: ModelSpec, weights: bool = True) -> Found:
     Raises:
         CannotLoad: there is no such checkpoint, or it can't be read.
     """
-    is_demo = under_one_name(spec).checkpoint == DEMO
-    folder = DEMO_FOLDER if is_demo else resolve(spec.checkpoint, spec.revision, weights)
+    folder = SHIPPED.get(under_one_name(spec).checkpoint) or resolve(spec.checkpoint, spec.revision, weights)
     return Found(spec, folder, folder_precision(folder), own_kind(folder))
 
 
 def under_one_name(spec: ModelSpec) -> ModelSpec:
-    """The spec with its checkpoint under its one name: "demo", the absolute path of a folder, or a Hub id."""
-    if spec.checkpoint == DEMO:
+    """The spec with its checkpoint under its one name: of SHIPPED, the absolute path of a folder, or a Hub id."""
+    if spec.checkpoint in SHIPPED:
         return replace(spec, revision=None)
     folder = local_folder(spec.checkpoint)
     if folder is None:
         return spec
-    return replace(spec, checkpoint=DEMO if folder == DEMO_FOLDER.resolve() else str(folder), revision=None)
+    names = {shipped.resolve(): name for name, shipped in SHIPPED.items()}
+    return replace(spec, checkpoint=names.get(folder, str(folder)), revision=None)

@@ -29,7 +29,7 @@ class TrainHead:
     out: str = option("the folder to write the head to; give it again to go on after a stop", str)
     validation: str | None = option("a file of rows that are never trained on", str, None)
     validation_share: float = option("without such a file: the share of the rows kept back; 0 for none", float, 0.1)
-    model: str = option('"demo", a folder or a Hub id', str, "demo")
+    model: str = option('"demo", "demo-small", a folder or a Hub id', str, "demo")
     precision: str | None = option(
         "how the trunk is held; with method full, what is computed in (float32 or bfloat16)", str, None
     )

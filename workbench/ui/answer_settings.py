@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.loading.heads import HeadCard
-from workbench.manager import ModelSpec
+from workbench.manager import SHIPPED, ModelSpec
 from workbench.text.reading import SMALLEST_SETTINGS, trained_windows
 from workbench.text.requests import SPAN_TEMPLATE, ExtractSpan
 from workbench.ui.answer_request import ANSWERS, THRESHOLD, THRESHOLD_BY_LIKELIHOOD, WINDOWS, worked_examples
@@ -22,8 +22,7 @@ _BARE = (
     "The language model itself: every possible answer is an exact piece of the passage, ranked by how likely the model "
     "finds it. It needs no training."
 )
-_DEMO = "demo"
-_SMALL = "A model as small as the demo shows the mechanism only: a trained head answers better."
+_SMALL = "A model as small as those that ship shows the mechanism only: a trained head answers better."
 
 
 @dataclass(frozen=True)
@@ -202,5 +201,5 @@ def _told(ask: Ask, card: HeadCard | None, spec: ModelSpec, threshold: float | N
 def _method_facts(card: HeadCard | None, spec: ModelSpec) -> str:
     if card is not None:
         return card_markup(card)
-    words = f"{_BARE} {_SMALL}" if spec.checkpoint == _DEMO else _BARE
+    words = f"{_BARE} {_SMALL}" if spec.checkpoint in SHIPPED else _BARE
     return f'<div class="method-facts"><p>{words}</p></div>'
