@@ -9,9 +9,8 @@ from workbench.api.server import ApiBefore, build_api
 from workbench.errors import WorkbenchError
 from workbench.guard.clients import Traffic
 from workbench.guard.guard import guard_before
-from workbench.manager import ModelManager
 from workbench.settings import read_settings
-from workbench.ui.bench import Bench
+from workbench.ui.bench import Bench, manager_of
 from workbench.ui.temporary import keep_small, remove, temporary_folder
 from workbench.ui.watchdog import Watchdog
 from workbench.ui.web import build, launch
@@ -23,13 +22,7 @@ except WorkbenchError as problem:
 temporary = temporary_folder()
 bench = Bench(
     settings,
-    ModelManager(
-        settings.memory_bytes,
-        settings.offload_folder,
-        settings.max_streams,
-        settings.heads_folder,
-        remote=settings.remote,
-    ),
+    manager_of(settings),
 )
 demo = build(bench)
 

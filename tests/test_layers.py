@@ -37,6 +37,7 @@ ROWS = {
     "workbench.residents": 5,
     "workbench.evals": 5,
     "workbench.remote": 4,
+    "workbench.text.allowed": 5,
     "workbench.text.requests": 4,
     "workbench.text.pending": 4,
     "workbench.engine": 3,

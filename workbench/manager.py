@@ -17,8 +17,9 @@ from workbench.loading.identity import ModelIdentity
 from workbench.loading.load import LoadProgress, check_checkpoint
 from workbench.loading.loaded import LoadedModel
 from workbench.loading.memory import MemoryPlan, plan_memory
+from workbench.loading.offer import Offer
 from workbench.loading.shelf import Shelf
-from workbench.loading.spec import DEMO, DEMO_FOLDER, SHIPPED, Found, ModelSpec, locate, under_one_name
+from workbench.loading.spec import DEMO, DEMO_FOLDER, SHIPPED, Found, ModelSpec, under_one_name
 from workbench.opening import Open, Room, end, loaded_here, served_elsewhere
 from workbench.published import CLASSES
 from workbench.remote.address import is_remote
@@ -46,6 +47,7 @@ class ModelManager:
         drain_seconds: how long a load that needs the room of models in use waits for their requests to end; new ones
             wait meanwhile.
         remote: how servers elsewhere are asked; None: as the environment says.
+        offer: which models may be asked for.
     """
 
     def __init__(
@@ -57,10 +59,12 @@ class ModelManager:
         limits: Limits = Limits(),  # noqa: B008 - it never changes
         drain_seconds: float = 0.0,
         remote: RemoteSettings | None = None,
+        offer: Offer = Offer(),  # noqa: B008 - it never changes
     ):
         self._remote = read_remote() if remote is None else remote
         self._budget_bytes, self._offload_folder, self._max_streams = budget_bytes, offload_folder, max_streams
-        self._shelf, self._limits, self._drain_seconds = Shelf(heads_folder), limits, drain_seconds
+        self._shelf, self._limits, self._drain_seconds = Shelf(heads_folder, offer.is_open), limits, drain_seconds
+        self._offer = offer
         self._loading, self._connecting = threading.Lock(), threading.Lock()
         self._residents: Residents[LanguageModel] = Residents(lambda model: model.engine.closed)
         self._cpu_threads = cpu_threads()
@@ -95,7 +99,7 @@ class ModelManager:
         if is_remote(spec.checkpoint):
             resident = self._resident(spec)
             return remote_plan(0 if resident is None else resident.language_model.context_tokens)
-        return self._plan(locate(spec, weights=False), streams, context)
+        return self._plan(self._offer.locate(spec, weights=False), streams, context)
 
     def load(self, spec: ModelSpec, progress: Callable[[LoadProgress], None] | None = None) -> LoadedModel:
         """Loads a model unless it is in memory; idle models leave, least recently used first, if room is short.
@@ -118,7 +122,7 @@ class ModelManager:
         if is_remote(spec.checkpoint):
             return []
         resident = self._resident(spec)
-        return self._shelf.cards((resident and resident.found) or locate(spec, weights=False))
+        return self._shelf.cards((resident and resident.found) or self._offer.locate(spec, weights=False))
 
     def use_head(self, spec: ModelSpec, name_or_folder: str, kind: str | None = None) -> HeadCard:
         """Puts a head beside a model's others, once; the card's `key` goes into requests.
@@ -177,7 +181,7 @@ class ModelManager:
             return resident
         if is_remote(spec.checkpoint):
             return self._connected(spec)
-        found = locate(spec)  # a download holds up nobody else's load
+        found = self._offer.locate(spec)  # a download holds up nobody else's load
         with self._loading:
             return self._residents.find(found.key, found.key) or self._exchange(found, progress)
 
@@ -188,6 +192,7 @@ class ModelManager:
             made = served_elsewhere(spec, self._remote)
             known = self._residents.find(made.key, made.key)
             if known is None:
+                made.language_model.limits = self._offer.requests
                 self._residents.add(made)
         if known is not None:  # it was connected under its whole name
             end(made)
@@ -250,5 +255,6 @@ class ModelManager:
             limits = automatic_limits(left)
         room = Room(plan, limits, self._offload_folder, self._max_streams, self._cpu_threads, self._limits)
         resident = loaded_here(found, tokenizer, self._shelf, room, progress)
+        resident.language_model.limits = self._offer.requests
         self._residents.add(resident)
         return resident

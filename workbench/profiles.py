@@ -25,8 +25,18 @@ class RequestLimits:
     new_tokens: int
     texts: int
     """That one call of the API may ask for."""
-    seconds: float
-    """After which a text ends where it is; infinite: never."""
+
+
+@dataclass(frozen=True)
+class ServingLimits:
+    """How long anything may take of an engine, and how much may wait for it."""
+
+    waiting: int
+    wait_seconds: float
+    run_seconds: float
+    step_seconds: float
+    drain_seconds: float
+    """That a load which needs the room of models in use waits for them."""
 
 
 @dataclass(frozen=True)
@@ -93,6 +103,7 @@ class Profile:
     they name no models and folders, keep no files, train nothing, delete nothing and stop only what is theirs."""
     files: Limits
     requests: RequestLimits
+    serving: ServingLimits
     benchmarks: BenchmarkLimits
     traffic: TrafficLimits
     disk: DiskLimits
@@ -106,7 +117,10 @@ LOCAL = Profile(
     name="local",
     others=False,
     files=Limits(bytes=200_000_000, rows=100_000, columns=256, cell_characters=1_000_000, seconds=60.0),
-    requests=RequestLimits(prompt_characters=1_000_000, new_tokens=2**20, texts=64, seconds=float("inf")),
+    requests=RequestLimits(prompt_characters=1_000_000, new_tokens=2**20, texts=64),
+    serving=ServingLimits(
+        waiting=256, wait_seconds=float("inf"), run_seconds=float("inf"), step_seconds=600.0, drain_seconds=30.0
+    ),
     benchmarks=BenchmarkLimits(
         runs=500,
         examples=1_000_000,
@@ -134,7 +148,8 @@ PUBLIC = Profile(
     name="public",
     others=True,
     files=Limits(bytes=2_000_000, rows=2_000, columns=32, cell_characters=8_000, seconds=2.0),
-    requests=RequestLimits(prompt_characters=100_000, new_tokens=512, texts=8, seconds=120.0),
+    requests=RequestLimits(prompt_characters=100_000, new_tokens=512, texts=8),
+    serving=ServingLimits(waiting=16, wait_seconds=120.0, run_seconds=120.0, step_seconds=60.0, drain_seconds=30.0),
     benchmarks=BenchmarkLimits(
         runs=12,
         examples=100,

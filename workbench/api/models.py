@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from workbench.api.refusals import Refused
+from workbench.loading.offer import named_specs
 from workbench.loading.precision import precisions
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
@@ -29,7 +30,7 @@ class Models:
         """Every model that is loaded or known here, by its name."""
         loaded = [model.spec for model in self.manager.loaded() if _plain(model.spec)]
         known = [ModelSpec(checkpoint=name) for name in self.manager.known()]
-        return {name_of(spec): spec for spec in [*loaded, self.first(), *known]}
+        return {name_of(spec): spec for spec in [*loaded, self.first(), *named_specs(self.settings.models), *known]}
 
     def named(self, name: str) -> ModelSpec:
         """The model of a name; beside the listed ones, their checkpoints in any precision.

@@ -54,6 +54,7 @@ class Api:
     def __init__(self, settings: Settings, manager: ModelManager, why_dead: Callable[[], str] = lambda: ""):
         self._keys, self._manager, self._why_dead = settings.api_keys, manager, why_dead
         self._models, self.room = Models(settings, manager), Room()
+        self._most_texts = settings.profile.requests.texts
         self._probe = Probe(manager, self._models.first())
 
     def application(self) -> Starlette:
@@ -99,6 +100,11 @@ class Api:
 
     async def _completions(self, request: Request) -> Response:
         ask = read_ask(await _json(request))
+        if ask.texts > self._most_texts:
+            told = (
+                f"{ask.texts} texts are asked for at once; at most {self._most_texts} are written here. Ask for fewer."
+            )
+            raise Refused(400, told)
         work = Work(self._manager, self._models.named(ask.model), ask, self.room)
         answer = Answer(ask)
         try:

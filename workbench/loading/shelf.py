@@ -26,10 +26,11 @@ class Shelf:
 
     Args:
         folder: the one for all; None leaves it out.
+        is_open: whether a head may also be named by a folder anywhere on this machine.
     """
 
-    def __init__(self, folder: Path | None):
-        self._folder, self._fingerprints, self._digests = folder, Fingerprints(), FileDigests()
+    def __init__(self, folder: Path | None, is_open: bool = True):
+        self._folder, self._is_open, self._fingerprints, self._digests = folder, is_open, Fingerprints(), FileDigests()
 
     def own(self, found: Found) -> HeadCard | None:
         """The head of a checkpoint that is a classifier or a span reader itself."""
@@ -94,8 +95,10 @@ class Shelf:
 
     def _in_folder(self, found: Found, name_or_folder: str) -> HeadCard | None:
         """Also one of another trunk, for `load` to say so."""
+        if not self._is_open and Path(name_or_folder).name != name_or_folder:
+            return None
         shelved = [folder / name_or_folder for folder in self._folders(found)]
-        for path in [*shelved, Path(name_or_folder)]:
+        for path in [*shelved, *([Path(name_or_folder)] if self._is_open else [])]:
             if name_or_folder and _is_folder(path):
                 return read_card(path, self._digests)
         return None

@@ -15,6 +15,8 @@ from workbench.engine.jobs import Scored as ScoredTokens
 from workbench.engine.serving import Serving
 from workbench.errors import BadRequest
 from workbench.loading.heads import HeadCard, SavedHead
+from workbench.profiles import LOCAL
+from workbench.text.allowed import check_allowed
 from workbench.text.pairs import PairEncoder, grouped, prompt_tokens, rolling_jobs, scored_in_words
 from workbench.text.pending import Later, Pending
 from workbench.text.reading import Line, check_kind, classify
@@ -52,8 +54,16 @@ class LanguageModel:
         own_head: of a checkpoint that is itself a classifier or a span reader; the engine has it under the card's key.
     """
 
-    def __init__(self, engine: Serving, tokenizer: Tokenizer, name: str = "", own_head: HeadCard | None = None):
+    def __init__(
+        self,
+        engine: Serving,
+        tokenizer: Tokenizer,
+        name: str = "",
+        own_head: HeadCard | None = None,
+    ):
         self.engine, self.tokenizer, self.name = engine, tokenizer, name
+        self.limits = LOCAL.requests
+        """Of one text; the manager sets its own."""
         self._pairs = PairEncoder(tokenizer, engine.served.context)
         self.heads: dict[str, HeadCard] = {} if own_head is None else {own_head.key: own_head}
         """The heads that share the trunk in memory, by the key that requests call them by."""
@@ -183,6 +193,7 @@ class LanguageModel:
         return extract_spans(self.engine, self.tokenizer, request)
 
     def _begin(self, request: Generate) -> tuple[Handle[Decoded], Transcript]:
+        check_allowed(request, self.limits)
         prompt, unseen = prompt_tokens(self.tokenizer, request, self.context_tokens)
         seed = secrets.randbits(31) if request.seed is None else request.seed
         job = self._decode_job(request, prompt, seed)

@@ -6,16 +6,19 @@ from functools import cached_property
 
 import gradio as gr
 
+from workbench.engine.limits import Limits as EngineLimits
 from workbench.errors import BadRequest, WorkbenchError
 from workbench.evals.runs.run import Run
 from workbench.evals.runs.runner import Progress
 from workbench.evals.runs.store import RunStore
 from workbench.evaluating import Evaluation, run_evaluation
+from workbench.loading.offer import named_specs, offer_of
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
 from workbench.speed import MemorySpeed
 from workbench.ui.address import Address
 from workbench.ui.bench_desk import BenchDesk
+from workbench.ui.room import check_room
 from workbench.ui.sides import Sides
 from workbench.ui.spec_names import asked_spec, spec_name
 from workbench.ui.training_desk import TrainingDesk
@@ -73,6 +76,7 @@ class Bench:
 
     def evaluate(self, evaluation: Evaluation) -> Generator[Progress, None, Run]:
         """Runs a benchmark, with the limits of who may come here."""
+        check_room(self.settings)
         return run_evaluation(self.manager, evaluation, self.settings.runs_folder, self.settings.profile.files)
 
     def first_spec(self) -> ModelSpec:
@@ -83,7 +87,8 @@ class Bench:
         """Every model that may be picked, by its name on the page: the loaded ones, then those known here."""
         loaded = [model.spec for model in self.manager.loaded()]
         known = [ModelSpec(checkpoint=name) for name in self.manager.known()]
-        return {spec_name(spec): spec for spec in [*loaded, self.first_spec(), *known]}
+        offered = named_specs(self.settings.models)
+        return {spec_name(spec): spec for spec in [*loaded, self.first_spec(), *offered, *known]}
 
     def spec_named(self, name: str) -> ModelSpec:
         """The model behind a name from `specs`.
@@ -127,3 +132,18 @@ class Tab:
 
     name: str
     build: Callable[[Page, gr.Tab], None]
+
+
+def manager_of(settings: Settings) -> ModelManager:
+    """The manager that the settings ask for; nothing is loaded yet."""
+    serving = settings.profile.serving
+    return ModelManager(
+        settings.memory_bytes,
+        settings.offload_folder,
+        settings.max_streams,
+        settings.heads_folder,
+        EngineLimits(serving.waiting, serving.wait_seconds, serving.run_seconds, serving.step_seconds),
+        serving.drain_seconds,
+        settings.remote,
+        offer_of(settings),
+    )

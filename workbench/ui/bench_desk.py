@@ -77,7 +77,7 @@ class BenchDesk:
         Raises:
             Busy: too many wait already.
         """
-        asked, batch = list(evaluations), secrets.token_hex(4)
+        asked, batch = list(evaluations), secrets.token_hex(16)
         with self._lock:
             waiting = sum(ask.line.state == "waiting" for ask in self._asks.values())
             if waiting + len(asked) > self._most_waiting:

@@ -21,6 +21,7 @@ from workbench.ui.ending import Door, end, wait_for_the_end
 from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
 from workbench.ui.scripts import styles
+from workbench.ui.shared_page import shared_markup
 from workbench.ui.status import loading_line, ready_line
 from workbench.ui.steady_queue import steady
 from workbench.ui.streams import load_steps
@@ -46,6 +47,8 @@ def build(bench: Bench) -> gr.Blocks:
             "", js_on_load=None, apply_default_css=False, elem_id="link-notice", elem_classes="page-notice"
         )
         status = gr.HTML(ready_line(bench), apply_default_css=False, elem_id="model-status")
+        if limits := shared_markup(bench.settings):
+            gr.HTML(limits, js_on_load=None, apply_default_css=False, elem_id="shared-page")
         opened_run = gr.Textbox("", visible=False)
         sides = sides_bar.sides_bar(bench)
         containers = {}

@@ -251,14 +251,26 @@ def _pressed(page: Page, view: View, batch: str, pressed: str) -> Iterator[Updat
         yield {page.opened: which}
         return
     if what in ("stop", "again") and which.isdecimal():
+        _check_own(page.bench, int(which), batch)
         (desk.stop if what == "stop" else desk.again)(int(which))
     elif what == "stop-all":
-        desk.stop_all()
+        for line in desk.lines():
+            if page.bench.settings.serves_locally or line.batch == batch:
+                desk.stop(line.number)
     elif what == "clear":
+        if not page.bench.settings.serves_locally:
+            raise BadRequest("Others use this page too: lines that ended leave the desk by themselves.")
         desk.clear()
     else:
         raise BadRequest("There is no such button any more. Open the page again.")
     yield {view.message: ""} | stands(page.bench, view, batch)
+
+
+def _check_own(bench: Bench, number: int, batch: str) -> None:
+    """Raises BadRequest where others use the page too and it is their benchmark; a batch's name is its owner's key."""
+    own = any(line.number == number and line.batch == batch for line in bench.desk.lines())
+    if not own and not bench.settings.serves_locally:
+        raise BadRequest("This benchmark is another visitor's. Only who asked for it can stop it or go on with it.")
 
 
 TAB = Tab("Benchmark", build)

@@ -180,12 +180,14 @@ def loading(page: Page, view: View, *values: Any) -> Iterator[Updates]:
 
 def unloaded(bench: Bench, view: View, name: str) -> Iterator[Updates]:
     """Unloads the model of a card."""
+    _check_local(bench, "Models are unloaded")
     bench.manager.unload(bench.spec_named(name))
     yield {view.message: notice("good", f"{name} is unloaded", "Its memory is free again.")}
 
 
 def measuring(bench: Bench, view: View, name: str) -> Iterator[Updates]:
     """Writes a few tokens once nobody else computes; the engine's record has the figure then."""
+    _check_local(bench, "Speeds are measured")
     spec = bench.spec_named(name)
     yield from _waiting(bench, view, spec)
     bench.memory_speed.measured()
@@ -197,6 +199,11 @@ def measuring(bench: Bench, view: View, name: str) -> Iterator[Updates]:
     yield from _written(bench, view, spec)
     if not wrote_alone(record, before):
         raise BadRequest("Somebody else wrote meanwhile: measure again.")
+
+
+def _check_local(bench: Bench, what: str) -> None:
+    if not bench.settings.serves_locally:
+        raise BadRequest(f"Others use this page too. {what} only where the workbench serves its own machine alone.")
 
 
 def _waiting(bench: Bench, view: View, spec: ModelSpec) -> Iterator[Updates]:
