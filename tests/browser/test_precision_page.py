@@ -98,6 +98,25 @@ def test_what_can_not_be_compared_is_told(form: "playwright.Page") -> None:
     expect(form.locator("#precision-run")).to_be_enabled()
 
 
+def test_a_link_opens_the_same_report_again(form: "playwright.Page") -> None:
+    form.locator("#precision-kind").get_by_label("A text", exact=True).check()
+    form.locator("#precision-text textarea").fill(f"A fox {PAYLOAD} ran.")
+    form.locator("#precision-names").get_by_label("bfloat16", exact=True).uncheck()
+    run(form)
+    address = form.url
+    assert "tab=Precision" in address and "on=text" in address
+    form.goto("about:blank")
+    form.goto(address)
+    expect(form.get_by_role("tab", name="Precision", exact=True)).to_have_attribute("aria-selected", "true")
+    expect(form.locator("#precision-text textarea")).to_have_value(f"A fox {PAYLOAD} ran.")
+    expect(form.locator("#precision-prompt")).to_be_hidden()
+    expect(form.locator("#precision-names").get_by_label("bfloat16", exact=True)).not_to_be_checked()
+    form.get_by_role("button", name="History").click()
+    expect(form.locator(".page-history li b").first).to_have_text(f"A fox {PAYLOAD} ran.")
+    form.get_by_role("button", name="Close", exact=True).click()
+    run(form)
+
+
 def test_it_fits_a_phone(form: "playwright.Page") -> None:
     form.set_viewport_size({"width": 390, "height": 800})
     run(form)
