@@ -72,6 +72,8 @@ class Settings:
     proxies: int = 0
     """WORKBENCH_PROXIES: how many proxies of one's own stand before the server, each noting whom it forwards for."""
     remote: RemoteSettings = field(default_factory=RemoteSettings)
+    mcp: bool = False
+    """WORKBENCH_MCP: whether the page's endpoints are tools of an MCP server too."""
 
     @property
     def profile(self) -> Profile:
@@ -118,6 +120,7 @@ def read_settings(environment: Mapping[str, str] = os.environ) -> Settings:
         models=_list(given, "WORKBENCH_MODELS"),
         root=None if root is None else Path(root).expanduser(),
         hosts=tuple(name.lower() for name in _list(given, "WORKBENCH_HOSTS")),
+        mcp=_switch(given, "WORKBENCH_MCP"),
         proxies=_whole(given, "WORKBENCH_PROXIES", 1 if on_a_space else Settings.proxies, 0, 16),
     )
     return replace(settings, remote=replace(read_remote(environment), any_server=settings.serves_locally))
@@ -167,6 +170,13 @@ def _profile(given: Mapping[str, str]) -> str | None:
             "would be theirs. Unset it."
         )
     return PUBLIC.name
+
+
+def _switch(given: Mapping[str, str], name: str) -> bool:
+    value = given.get(name, "0").lower()
+    if value not in ("0", "1", "false", "true"):
+        raise BadRequest(f"{name} is {given[name]!r}; it must be 1 or 0. Change or unset it.")
+    return value in ("1", "true")
 
 
 def _list(given: Mapping[str, str], name: str) -> tuple[str, ...]:

@@ -16,6 +16,6 @@ def behind_the_guard(page: Any, settings: Settings | None = None) -> str:
         server_name="127.0.0.1",
         prevent_thread_lock=True,
         app_kwargs={"middleware": [guard]},
-        **launch_options(settings.profile),
+        **launch_options(settings.profile, settings.mcp),
     )
     return str(url)

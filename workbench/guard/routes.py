@@ -40,6 +40,9 @@ ROUTES = (
     Route(("POST",), rf"/gradio_api/call/(?:v2/)?{_NAME}/?", "join"),
     Route(("POST",), r"/gradio_api/(?:cancel|reset)/?"),
     Route(("POST",), r"/gradio_api/upload/?", "upload"),
+    Route(("POST",), r"/gradio_api/mcp/?", "join"),
+    Route(("GET",), r"/gradio_api/mcp/?", "stream"),
+    Route(("DELETE",), r"/gradio_api/mcp/?"),
 )
 """Everything that a browser or a client of the page's endpoints asks for. Left out is what Gradio serves besides: a
 proxy and a fetcher of other servers' files, direct calls beside the queue, links with saved states, recordings,

@@ -46,7 +46,8 @@ class Client:
             base_url=name.base,
             headers=headers,
             timeout=httpx.Timeout(seconds, connect=min(CONNECT_SECONDS, seconds)),
-            limits=httpx.Limits(max_connections=None),
+            # A connection that is kept may be closed by the server just when it is used again, which ends a long run.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=0),
         )
 
     async def close(self) -> None:

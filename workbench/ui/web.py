@@ -5,13 +5,14 @@ import os
 import tempfile
 import threading
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from starlette.middleware import Middleware
 
-from workbench.errors import BadRequest, WorkbenchError
+from workbench.errors import BadRequest, MissingDependency, WorkbenchError
 from workbench.manager import LoadedModel
 from workbench.profiles import LOCAL, Profile
 from workbench.settings import Settings
@@ -71,8 +72,16 @@ def build(bench: Bench) -> gr.Blocks:
     return page
 
 
-def launch_options(profile: Profile = LOCAL) -> dict[str, Any]:
-    """What `launch` gets besides the address: our look, no telemetry, no history, nothing from outside."""
+def launch_options(profile: Profile = LOCAL, mcp: bool = False) -> dict[str, Any]:
+    """What `launch` gets besides the address: our look, no telemetry, no history, nothing from outside.
+
+    Raises:
+        MissingDependency: MCP is switched on, and its package is not there.
+    """
+    if mcp and find_spec("mcp") is None:
+        raise MissingDependency(
+            'WORKBENCH_MCP is set, and the package for it is not installed: pip install "gradio[mcp]". Or unset it.'
+        )
     return {
         "allowed_paths": [],
         "auth": None,
@@ -84,7 +93,7 @@ def launch_options(profile: Profile = LOCAL) -> dict[str, Any]:
         "enable_monitoring": False,
         "run_history": False,
         "footer_links": ["api"],
-        "mcp_server": False,
+        "mcp_server": mcp,
         "ssr_mode": False,
         "pwa": False,
         "share": False,
@@ -122,7 +131,7 @@ def launch(page: gr.Blocks, bench: Bench, door: Door, watchdog: Watchdog, before
                 "redoc_url": None,
                 "openapi_url": None,
             },
-            **launch_options(settings.profile),
+            **launch_options(settings.profile, settings.mcp),
         )
     except OSError as error:
         raise BadRequest(f"{address} can't be served: {error}. Set GRADIO_SERVER_PORT to a free port.") from error

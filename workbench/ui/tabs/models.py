@@ -16,6 +16,7 @@ from workbench.speed import MEASURED, computes_on_cpu, far_below_limit, limits_t
 from workbench.ui.bench import Bench, Page, Tab, asked_spec, spec_name
 from workbench.ui.endpoints import plan_endpoint
 from workbench.ui.memory_view import cards_markup, plan_markup
+from workbench.ui.model_endpoints import model_endpoints
 from workbench.ui.parts import notice, told
 from workbench.ui.speed_view import machine_markup, measuring_markup, plan_limits, speed_markup, waiting_markup
 from workbench.ui.status import load_bar, ready_line
@@ -68,6 +69,8 @@ class View:
 
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
+    plan_endpoint(page.bench)
+    model_endpoints(page.bench)
     gr.HTML("<h2 class='section'>Loaded</h2>", js_on_load=None, apply_default_css=False)
     cards = gr.HTML(_cards(page.bench), js_on_load=_PRESSED, apply_default_css=False, elem_id="loaded-models")
     machine = gr.HTML(_machine(page.bench), js_on_load=None, apply_default_css=False, elem_id="machine-speed")
@@ -79,7 +82,6 @@ def build(page: Page, container: gr.Tab) -> None:
             hint = notice("plain", "Plan first", "The plan shows what a model needs before anything is loaded.")
             message = gr.HTML(hint, js_on_load=None, apply_default_css=False, elem_id="plan")
     _connect(page, container, View(cards=cards, machine=machine, message=message, **form))
-    plan_endpoint(page.bench)
 
 
 def _form(bench: Bench) -> dict[str, Any]:

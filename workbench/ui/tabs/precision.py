@@ -23,6 +23,7 @@ from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab, spec_name
 from workbench.ui.code_panels import precision_code
 from workbench.ui.parts import notice, progress_bar, told
+from workbench.ui.precision_endpoint import precision_endpoint
 from workbench.ui.precision_form import PROMPT, TASK, TEXT, Form, checkpoints, form_view
 from workbench.ui.precision_view import EMPTY_REPORT, report_markup
 from workbench.ui.snippet_view import code_panel
@@ -73,6 +74,7 @@ def build(page: Page, container: gr.Tab) -> None:
     _connect_form(page, container, form, view)
     _connect_run(page, form, view)
     precision_code(page, code, form)
+    precision_endpoint(page.bench)
 
 
 def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:

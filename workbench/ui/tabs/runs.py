@@ -14,6 +14,7 @@ from workbench.ui.compare_view import compared, compared_markup
 from workbench.ui.parts import notice, told
 from workbench.ui.run_actions import delete_runs, found_runs, same_on_another, what_finishes
 from workbench.ui.run_details import protocol_markup, run_downloads
+from workbench.ui.run_endpoints import run_endpoints
 from workbench.ui.run_examples import Examples, connect_examples, examples_view
 from workbench.ui.runs_view import BOARD_JS, board_markup, opened_markup
 
@@ -88,6 +89,7 @@ class View:
 
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
+    run_endpoints(page.bench)
     with gr.Row():
         task = gr.Dropdown(
             [("All tasks", ALL_TASKS)], value=ALL_TASKS, label="Task", min_width=240, elem_id="runs-task"

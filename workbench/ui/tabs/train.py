@@ -18,6 +18,7 @@ from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab
 from workbench.ui.parts import notice, told
 from workbench.ui.train_data import fewest_values, question_facts, read_rows, table_facts
+from workbench.ui.train_endpoint import train_endpoint
 from workbench.ui.train_form import Form, form_view, head_name, hint_markup, shown_for
 from workbench.ui.train_view import Curves, data_facts, plan_bars, progress_line, trained_markup
 from workbench.ui.training_desk import TrainingDesk
@@ -60,6 +61,7 @@ class View:
 
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
+    train_endpoint(page.bench)
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=5, min_width=320):
             form = form_view(page.bench)
