@@ -40,6 +40,24 @@ def test_the_address_of_a_text_opens_it_again_with_its_sides_and_settings(tab: "
     expect(again.locator("#link-notice")).to_be_hidden()
 
 
+def test_the_link_of_a_text_draws_by_its_seed_again(tab: "playwright.Page", open_link) -> None:
+    generate(tab, "Once upon a time")
+    seed = tab.get_by_label("Seed", exact=True).input_value()
+    again = open_link(tab.url)
+    expect(again.get_by_label("Seed", exact=True)).to_have_value(seed)
+    expect(again.get_by_label("New seed each time")).not_to_be_checked()
+
+
+def test_a_run_in_the_history_has_the_seed_that_wrote_its_text(tab: "playwright.Page") -> None:
+    generate(tab, "Once upon a time")
+    seed = tab.get_by_label("Seed", exact=True).input_value()
+    generate(tab, "Once upon a time")
+    expect(tab.get_by_label("Seed", exact=True)).not_to_have_value(seed)
+    tab.get_by_role("button", name="History").click()
+    tab.locator(".page-history li button").nth(1).click()
+    expect(tab.get_by_label("Seed", exact=True)).to_have_value(seed)
+
+
 @pytest.mark.parametrize("name", [entry.name for entry in TABS])
 def test_a_link_opens_its_tab(open_link, name: str) -> None:
     page = open_link(f"#tab={quote(name)}")

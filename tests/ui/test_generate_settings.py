@@ -9,7 +9,7 @@ from tests.ui.fake import FakeManager
 from workbench.errors import BadRequest
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.generate_settings import GenerateSettings, settings_view
+from workbench.ui.generate_settings import GenerateSettings, drawn_anew, settings_view
 from workbench.ui.sides_bar import sides_bar
 
 
@@ -35,6 +35,11 @@ def test_all_sides_draw_by_the_same_new_seed(settings: GenerateSettings) -> None
 def test_a_given_seed_is_taken_unless_a_new_one_is_asked_for(settings: GenerateSettings) -> None:
     values = values_of(settings, new_seed=False, seed=0)
     assert [one.seed for one in settings.requests("Once", 2, values)] == [0, 0]
+
+
+@pytest.mark.parametrize(("seed", "is_new", "anew"), [(7, True, False), (0, True, True), (7, False, False)])
+def test_the_seed_of_a_link_is_drawn_by_again(seed: int, is_new: bool, anew: bool) -> None:
+    assert drawn_anew(seed, is_new) is anew
 
 
 def test_an_empty_seed_box_draws_one_that_a_branch_can_keep(settings: GenerateSettings) -> None:

@@ -57,6 +57,16 @@ function innerOf(tab) {
   return { place, name: place < 0 ? "" : list[place].dataset.tabId };
 }
 
+// The values as a run begins: what it sets itself is not known yet.
+function undrawn(tab, values) {
+  const place = (name) => 2 * LETTERS.length + tab.names.indexOf(name);
+  const known = [...values];
+  for (const [name, tick] of Object.entries(tab.drawn)) {
+    if (values[place(tick)]) known[place(name)] = tab.defaults[tab.names.indexOf(name)];
+  }
+  return known;
+}
+
 // The longest text is left out of what would be too long; the link says so.
 function fitted(fields, most) {
   if (fields.toString().length <= most) return fields;
@@ -107,6 +117,7 @@ function shownOf(tabs, values) {
 }
 
 let pressed = "";
+let choosing = ""; // the tab whose run has begun and may still choose values itself
 const cameBy = location.hash.slice(1);
 let isOpened = false;
 let arrivals = 0;
@@ -139,8 +150,19 @@ window.workbench = {
   ran(tabs, values) {
     const [tab, own] = shownOf(tabs, values);
     if (!tab || !tab.runs.includes(pressed)) return;
-    replace(stateOf(tab, own, LONGEST_LINK));
-    remember(tab, own);
+    const known = undrawn(tab, own);
+    replace(stateOf(tab, known, LONGEST_LINK));
+    remember(tab, known);
+    choosing = tab.tab;
+  },
+  // A value that the run chose itself, such as a new seed: its link and its entry in the history get it.
+  chose(tab, name, value) {
+    if (choosing !== tab) return;
+    choosing = "";
+    const withIt = (state) => { const fields = new URLSearchParams(state); fields.set(name, written(value)); return fields; };
+    if (new URLSearchParams(location.hash.slice(1)).get("tab") === tab) replace(withIt(location.hash.slice(1)));
+    const [last, ...others] = stored(HISTORY, []);
+    if (last?.tab === tab) store(HISTORY, [{ ...last, state: withIt(last.state).toString() }, ...others]);
   },
   async link(tabs, values) {
     const [tab, own] = shownOf(tabs, values);

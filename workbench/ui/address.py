@@ -40,6 +40,8 @@ class Kept:
     """The tabs within the tab; which of them is open stands in a link too."""
     kind: str = ""
     """The part whose value is looked up in `titles`, where there are no inner tabs."""
+    drawn: Mapping[str, str] = field(default_factory=dict)
+    """The parts that a run sets itself where the tick beside each is set, by the names of both."""
 
     def layout(self) -> dict[str, Any]:
         """What the browser needs to write this tab's state."""
@@ -47,6 +49,7 @@ class Kept:
             "tab": self.tab, "names": list(self.parts), "defaults": [part.value for part in self.parts.values()],
             "titles": {key: list(names) for key, names in self.titles.items()}, "kind": self.kind,
             "runs": [button.elem_id for button in self.runs], "inner": self.inner.elem_id if self.inner else "",
+            "drawn": dict(self.drawn),
         }  # fmt: skip
 
     def inner_names(self) -> list[str]:

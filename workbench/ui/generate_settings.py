@@ -98,6 +98,11 @@ def settings_view(sides: Sides) -> GenerateSettings:
     return GenerateSettings(seed, new_seed, another_each, side_settings(sides, _shaping))
 
 
+def drawn_anew(seed: float | None, is_new: bool) -> bool:
+    """Whether the next text draws by a new seed, once a link was opened: its seed is to give its text again."""
+    return is_new and not seed
+
+
 def connect(sides: Sides, settings: GenerateSettings) -> None:
     """Presets move the sliders, a slider leaves its preset, and a side's own settings move with it."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}

@@ -17,7 +17,7 @@ from workbench.ui.blind_view import Ballot, ballot_view
 from workbench.ui.code_panels import generate_code
 from workbench.ui.endpoints import generate_endpoint
 from workbench.ui.generate_columns import Asked, Column, Shown, column_view, emptied, write
-from workbench.ui.generate_settings import GenerateSettings, settings_view
+from workbench.ui.generate_settings import GenerateSettings, drawn_anew, settings_view
 from workbench.ui.parts import told
 from workbench.ui.prompts import PROMPTS
 from workbench.ui.sides import LETTERS, Sides
@@ -246,7 +246,13 @@ def _keep(page: Page, view: View) -> None:
             parts[f"{before}as_a"] = settings.sides.as_a[side.index - 1]
         parts |= {before + name: slider for name, slider in {"preset": own.preset, **own.knobs}.items()}
         parts |= {f"{before}stop": own.stop_texts, f"{before}banned": own.banned}
-    page.address.keeps(Kept(TAB.name, parts, (view.run,), {"": ["prompt"]}))
+    page.address.keeps(Kept(TAB.name, parts, (view.run,), {"": ["prompt"]}, drawn={"seed": "new_seed"}))
+    # A run chooses its new seed after its link was written; whoever opens the link draws by the same one.
+    page.address.afterwards(drawn_anew, [settings.seed, settings.new_seed], settings.new_seed)
+    settings.seed.change(
+        None, [settings.seed, settings.new_seed], None, api_visibility="private", show_progress="hidden",
+        js=f"(seed, fresh) => {{ if (fresh) window.workbench.chose('{TAB.name}', 'seed', seed); }}",
+    )  # fmt: skip
 
 
 TAB = Tab("Generate", build)
