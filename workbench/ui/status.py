@@ -19,6 +19,11 @@ def ready_line(bench: Bench) -> str:
     return _line("ready", f"{names} <span>{escape(facts)}</span>")
 
 
+def opening_line() -> str:
+    """A page that has just opened: what is loaded is not asked yet."""
+    return _line("none", "Asking which models are ready …")
+
+
 def loading_line(spec: ModelSpec, step: LoadProgress | None) -> str:
     """A load under way; None before its first tensor."""
     return _line("loading", load_bar(spec, step))

@@ -23,7 +23,7 @@ from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
 from workbench.ui.scripts import styles
 from workbench.ui.shared_page import shared_markup
-from workbench.ui.status import loading_line, ready_line
+from workbench.ui.status import loading_line, opening_line, ready_line
 from workbench.ui.steady_queue import steady
 from workbench.ui.streams import load_steps
 from workbench.ui.tabs import answer, benchmark, classify, generate, models, precision, runs, train
@@ -47,7 +47,7 @@ def build(bench: Bench) -> gr.Blocks:
         opening = gr.HTML(
             "", js_on_load=None, apply_default_css=False, elem_id="link-notice", elem_classes="page-notice"
         )
-        status = gr.HTML(ready_line(bench), apply_default_css=False, elem_id="model-status")
+        status = gr.HTML(opening_line(), apply_default_css=False, elem_id="model-status")
         if limits := shared_markup(bench.settings):
             gr.HTML(limits, js_on_load=None, apply_default_css=False, elem_id="shared-page")
         opened_run = gr.Textbox("", visible=False)
