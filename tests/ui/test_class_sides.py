@@ -109,7 +109,7 @@ def test_many_texts_get_a_column_a_side_and_are_compared(tab: Tab, tmp_path: Pat
     tab.own(1, labels="spam, positive", template="{text}\nKind:", shots=[], calibration="none")
     batches = tab.classify_all()
     names, _, rows = batches.table()
-    assert names == ["#", "Text", "A", "B", "Same", "Right", "Note"]
+    assert names == ["#", "Text", "A", "B", "Same", "Right answer", "Note"]
     assert [row[4] for row in rows] == ["differ", "same", "same", "same"]
     assert "Same answer" in tab.values[tab.many.compared] and "Is one better?" in tab.values[tab.many.compared]
     assert all(tab.values[part.csv].value for part in tab.many.sides[:2])

@@ -17,7 +17,7 @@ from workbench.ui.class_view import answer_words, by_head, gold_words, is_right,
 from workbench.ui.parts import progress_bar, seconds_text
 from workbench.ui.sides import Chosen, swapped_side
 
-COLUMNS = ["#", "Text", "Answer", "Sure", "Right", "Note"]
+COLUMNS = ["#", "Text", "Answer", "Sure", "Right answer", "Note"]
 WIDTHS: list[str | int] = ["52px", "340px", "130px", "90px", "120px", "110px"]
 
 

@@ -86,7 +86,7 @@ def _change(first: ClassPrediction, other: ClassPrediction, label: str) -> str:
 
 def batch_columns(letters: Sequence[str]) -> tuple[list[str], list[str | int]]:
     """The names of the columns of a table with a prediction a side, and their widths."""
-    names = ["#", "Text", *letters, "Same", "Right", "Note"]
+    names = ["#", "Text", *letters, "Same", "Right answer", "Note"]
     return names, ["52px", "300px", *(["140px"] * len(letters)), "90px", "120px", "150px"]
 
 

@@ -18,7 +18,7 @@ from workbench.ui.class_batch import COLUMNS, WIDTHS, Batch, Batches, typed_exam
 from workbench.ui.class_compare import batches_markup
 from workbench.ui.class_examples import ClassExample
 from workbench.ui.metrics_view import metrics_markup
-from workbench.ui.parts import notice, told
+from workbench.ui.parts import notice, progress_bar, told
 from workbench.ui.sides import Side, Sides
 from workbench.ui.threshold_view import best_threshold, sweepable, threshold_markup
 from workbench.ui.upload import TABLE_ENDINGS, likely_columns, read_uploaded_table
@@ -96,11 +96,13 @@ class Many:
 def many_texts(first: ClassExample, sides: Sides) -> Many:
     """Draws the part, to be called where it should stand."""
     texts = gr.Textbox("\n".join(first.texts), label="Texts, one a line", lines=5, max_lines=14, elem_id="class-texts")
-    file = gr.File(label="Or a table: CSV, TSV or JSONL", file_types=TABLE_ENDINGS, height=120, elem_id="class-file")
+    file = gr.File(
+        label="Or a table in their place: CSV, TSV or JSONL", file_types=TABLE_ENDINGS, height=120, elem_id="class-file"
+    )
     with gr.Row(visible=False, elem_classes="columns") as columns:
         text_column = gr.Dropdown([], label="Column with the text", elem_id="text-column", min_width=150)
         label_column = gr.Dropdown([], label="Column with the right answer", elem_id="label-column", min_width=150)
-        take_labels = gr.Button("Take its labels", elem_id="take-labels", min_width=120)
+        take_labels = gr.Button("Ask for this column's labels", elem_id="take-labels", min_width=120)
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Classify all", variant="primary", elem_id="many-run", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="many-stop", elem_classes="key-stop", scale=1)
@@ -189,6 +191,12 @@ def _labels_of(table: Table | None, column: str | None, labels: str) -> str:
         return labels
     found = dict.fromkeys(cell.strip() for cell in table.column(column) if cell.strip())
     return "\n".join(list(found)[:_MOST_LABELS_TAKEN])
+
+
+def just_begun(many: Many) -> Updates:
+    """Nothing of earlier batches, and the first sign of the one that begins."""
+    empty = dict.fromkeys(many.notices, "") | {many.file_notice: ""}
+    return cleared(many) | empty | {many.notices[0]: progress_bar("Starting", None)} | many.buttons(True)
 
 
 def cleared(many: Many) -> Updates:

@@ -15,7 +15,7 @@ from workbench.ui.background import followed
 from workbench.ui.bench import Page
 from workbench.ui.class_batch import Batch, Batches
 from workbench.ui.class_form import Form
-from workbench.ui.class_many import Many, cleared, connect_file, end_notice, ended, swapped, table_update
+from workbench.ui.class_many import Many, connect_file, end_notice, ended, just_begun, swapped, table_update
 from workbench.ui.class_methods import ClassMethod
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import error_notice, progress_bar, told
@@ -48,9 +48,10 @@ def connect_many(page: Page, many: Many, settings: SideSettings[Form]) -> None:
     texts = {many.texts, many.uploaded, many.text_column, many.label_column}
     inputs = texts | settings.inputs() | page.sides.inputs()
     # In three steps: what a browser must not miss is told before and after the stream, in which updates may be lost.
-    begun = many.run.click(lambda: cleared(many) | many.buttons(True), None, many.results(), **quiet)
+    told_at_once = [*many.results(), many.file_notice, *many.notices]
+    first = many.run.click(lambda: just_begun(many), None, told_at_once, **quiet)
     live = [*many.live(), page.status]
-    runs = begun.then(run_batch, inputs, live, concurrency_limit=None, **quiet)
+    runs = first.then(run_batch, inputs, live, concurrency_limit=None, **quiet)
     runs.then(lambda batches: ended(many, batches) | many.buttons(False), many.batches, many.results(), **quiet)
     many.stop.click(stop, many.batches, [many.stop], concurrency_limit=None, **quiet)
 
