@@ -132,7 +132,7 @@ def test_answers_move_with_the_sides_that_are_swapped(tab: Tab, tmp_path: Path) 
 def test_one_side_alone_is_compared_with_nothing(tab: Tab, tmp_path: Path) -> None:
     tab.upload(tmp_path / "q.jsonl", TWO)
     list(tab.steps())
-    assert tab.values[tab.view.compared] == "" and "Null minus best" in tab.values[tab.view.table].value["headers"]
+    assert tab.values[tab.view.compared] == "" and "No answer ahead by" in tab.values[tab.view.table].value["headers"]
 
 
 def test_a_side_that_can_not_be_asked_leaves_the_file_to_the_others(tab: Tab, tmp_path: Path) -> None:

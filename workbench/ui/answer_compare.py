@@ -57,7 +57,7 @@ def spans_markup(sides: Sequence[SideSpans]) -> str:
     listed = f"{', '.join(letters[:-1])} and {letters[-1]}"
     verdict = f"The answers of {listed} differ." if differ else f"{listed} give the same answer."
     rows = "".join(_row(side, mark) for side, (mark, _) in zip(sides, marks, strict=True))
-    names = ("Characters", "Probability", "Null minus best", "Compared")
+    names = ("Characters", "Probability", "“No answer” ahead by", "Compared")
     head = '<th scope="col">Side</th><th scope="col" class="words">Answer</th>'
     head += "".join(f'<th scope="col">{name}</th>' for name in names)
     return (

@@ -19,12 +19,12 @@ WINDOWS = (
 )
 THRESHOLD = Knob(
     "threshold", "No-answer threshold",
-    "No answer is given where the null score exceeds the best answer's by more than this. It decides at once, "
-    "without asking the model again.", 0, -60, 30, 0.1,
+    "The model says “no answer” where that scores higher than the best answer by more than this: the lower, the more "
+    "often. It decides at once, without asking again.", 0, -60, 30, 0.1,
 )  # fmt: skip
 THRESHOLD_BY_LIKELIHOOD = (
-    f"{THRESHOLD.info} By likelihood, null minus best often lies between −30 and −10: move the threshold there to get "
-    "“no answer”."
+    f"{THRESHOLD.info} By likelihood, “no answer” is often 10 to 30 behind: move the threshold to between −30 "
+    "and −10 to get it."
 )
 """What the threshold's slider says for the language model, whose scores are log-probabilities."""
 _SETTINGS = {field.name for field in fields(ExtractSpan)} - {"question", "context", "head"}

@@ -16,7 +16,7 @@ from workbench.evals.methods.spans import AnswerPrediction, answer_metrics, deci
 from workbench.evals.metrics.squad import squad_v2
 from workbench.ui.curves import curves_markup
 
-HEADERS = ["#", "Question", "Answer", "Right answers", "F1", "Null minus best"]
+HEADERS = ["#", "Question", "Answer", "Right answers", "F1", "No answer ahead by"]
 ROWS_SHOWN = 500
 """Of the table; the downloads hold all."""
 CELL_CHARACTERS = 300

@@ -13,7 +13,7 @@ from workbench.text.requests import SPAN_TEMPLATE, ExtractSpan
 from workbench.ui.answer_request import ANSWERS, THRESHOLD, THRESHOLD_BY_LIKELIHOOD, WINDOWS, worked_examples
 from workbench.ui.asking_sides import SideSettings, chosen_spec, connect_settings, side_settings
 from workbench.ui.bench import Bench, Page
-from workbench.ui.head_choice import LANGUAGE_MODEL, card_markup, fitting_heads, method_choices
+from workbench.ui.head_choice import LANGUAGE_MODEL, METHOD_WORDS, card_markup, fitting_heads, method_choices
 from workbench.ui.sides import Side, Sides
 
 Updates = dict[Any, Any]
@@ -86,7 +86,9 @@ def settings_column(sides: Sides, first: ModelSpec) -> SideSettings[Ask]:
 
 
 def _ask(suffix: str, first: ModelSpec) -> Ask:
-    method = gr.Dropdown(method_choices({}), value=LANGUAGE_MODEL, label="Method", elem_id=f"answer-method{suffix}")
+    method = gr.Dropdown(
+        method_choices({}), value=LANGUAGE_MODEL, label="Method", info=METHOD_WORDS, elem_id=f"answer-method{suffix}"
+    )
     facts = gr.HTML(
         _method_facts(None, first), js_on_load=None, apply_default_css=False, elem_id=f"answer-facts{suffix}"
     )

@@ -84,6 +84,7 @@ function drawTable() {
     if (row.rank >= 0) {
       line.dataset.rank = row.rank;
       button.type = "button";
+      button.title = row.text;
       button.setAttribute("aria-pressed", row.rank === held);
     }
     name.append(button);
@@ -115,7 +116,7 @@ function drawScale() {
   const place = (value) => 50 + (50 * value) / reach + "%";
   find(".found-scale .zone").style.left = find(".found-scale .tick").style.left = place(shown.threshold);
   find(".found-scale .dot").style.left = place(difference());
-  const words = "null minus best " + number(difference()) + ", threshold " + number(shown.threshold);
+  const words = "\u201cno answer\u201d ahead by " + number(difference()) + ", threshold " + number(shown.threshold);
   find(".found-scale .words").textContent = words;
   scale.setAttribute("aria-label", words + (answers() ? ": it answers" : ": no answer"));
 }

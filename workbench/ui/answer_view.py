@@ -37,9 +37,9 @@ _FRAME = """
     <span class="left">answers</span><span class="words"></span><span class="right">no answer</span></div>
   <dl class="figures">
     <div><dt>Best score</dt><dd data-figure="score">–</dd></div>
-    <div><dt>Null score</dt><dd data-figure="null">–</dd></div>
-    <div><dt>Null minus best</dt><dd data-figure="difference">–</dd></div>
-    <div><dt>Windows</dt><dd data-figure="windows">–</dd></div>
+    <div><dt>“No answer” score</dt><dd data-figure="null">–</dd></div>
+    <div><dt>“No answer” ahead by</dt><dd data-figure="difference">–</dd></div>
+    <div><dt>Read in windows</dt><dd data-figure="windows">–</dd></div>
     <div><dt>Time</dt><dd data-figure="time">–</dd></div>
   </dl>
 </section>

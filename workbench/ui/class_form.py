@@ -12,7 +12,7 @@ from workbench.ui.asking_sides import SideSettings, chosen_spec, connect_setting
 from workbench.ui.bench import Bench, Page
 from workbench.ui.class_examples import EXAMPLES, ClassExample
 from workbench.ui.class_methods import Asked, build_asked
-from workbench.ui.head_choice import LANGUAGE_MODEL, card_markup, fitting_heads, method_choices
+from workbench.ui.head_choice import LANGUAGE_MODEL, METHOD_WORDS, card_markup, fitting_heads, method_choices
 from workbench.ui.parts import notice
 from workbench.ui.sides import Side, Sides
 
@@ -139,7 +139,9 @@ def settings_column(sides: Sides) -> SideSettings[Form]:
 
 
 def _form(suffix: str) -> Form:
-    method = gr.Dropdown(method_choices({}), value=LANGUAGE_MODEL, label="Method", elem_id=f"class-method{suffix}")
+    method = gr.Dropdown(
+        method_choices({}), value=LANGUAGE_MODEL, label="Method", info=METHOD_WORDS, elem_id=f"class-method{suffix}"
+    )
     facts = gr.HTML(_BARE, js_on_load=None, apply_default_css=False, elem_id=f"class-facts{suffix}")
     threshold = gr.Slider(
         0.0, 1.0, 0.5, step=0.01, label="Label threshold", visible=False,

@@ -16,7 +16,12 @@ Kind = Literal["classify", "answer"]
 
 LANGUAGE_MODEL = ""
 """The choice's value for the method that needs no head."""
+METHOD_WORDS = "The bare model, or a head: a small part that was trained on top of it."
+"""What the list of methods says of itself."""
 _FACTS_SHOWN = 6
+_FIGURE_WORDS = {"exact": "exact match", "f1": "F1", "macro_f1": "macro F1"}
+_IN_PERCENT = {"accuracy": 100, "exact": 1, "f1": 1}
+"""Figures that are shown in percent, by the last part of their names, and what makes percent of what cards hold."""
 _DATA_SHOWN = ("file", "rows", "questions", "training", "validation_rows")
 _FACT_CHARACTERS = 60
 _FOLDERS_SHOWN = 3
@@ -107,5 +112,13 @@ def _fact(name: str, value: Any) -> str:
 
 
 def _figure(name: str, value: Any) -> str:
-    shown = f"{value:.4g}" if isinstance(value, int | float) else str(value)
-    return f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(shown)}</dd></div>"
+    rows = next((rows for rows in ("validation", "test") if name.startswith(f"{rows}_")), "")
+    figure = name.removeprefix(f"{rows}_")
+    words = f"{rows} {_FIGURE_WORDS.get(figure, figure)}".strip().replace("_", " ")
+    if not isinstance(value, int | float):
+        shown = str(value)
+    elif figure in _IN_PERCENT:
+        shown = f"{value * _IN_PERCENT[figure]:.1f} %"
+    else:
+        shown = f"{value:.3g}"
+    return f"<div><dt>{escape(words)}</dt><dd>{escape(shown)}</dd></div>"
