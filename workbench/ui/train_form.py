@@ -129,9 +129,14 @@ def form_view(bench: Bench) -> Form:
         problem = gr.Dropdown(list(_PROBLEMS), value=PROBLEMS[0], label="A text has", min_width=140)
     with gr.Row():
         names = list(bench.manager.known())
-        model = gr.Dropdown(names, value=bench.settings.model, label="Model", allow_custom_value=True, min_width=140)
+        model = gr.Dropdown(
+            names, value=bench.settings.model, label="Model to train on", info="In place of the sides above.",
+            allow_custom_value=True, min_width=140,
+        )  # fmt: skip
         choices = [("As stored", ""), *((name, name) for name in precisions())]
-        precision = gr.Dropdown(choices, value="", label="Precision", min_width=140)
+        precision = gr.Dropdown(
+            choices, value="", label="Precision", info="Of the model that is trained on.", min_width=140
+        )
     sentences = [(f"{name}: {sentence}", method) for method, (name, sentence) in METHODS.items()]
     method = gr.Radio(sentences, value="probe", label="Method", elem_id="train-method", elem_classes="stacked")
     fields: dict[str, Any] = {"problem": problem}
@@ -140,7 +145,8 @@ def form_view(bench: Bench) -> Form:
             fields |= {member: control(member) for member in members}
     name = gr.Textbox(
         label="Name of the head", placeholder="spam-probe", max_lines=1, elem_id="train-name",
-        info="Letters, digits and dashes. It is written to the folder of heads, beside its card.",
+        info="A head is the part that is trained on top of the model. Letters, digits and dashes; it is written to the "
+        "folder of heads, beside its card.",
     )  # fmt: skip
     return Form(
         kind, data, validation, text_column, label_column, model, precision, method, name, fields, columns, lora, facts
