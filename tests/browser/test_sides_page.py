@@ -223,7 +223,7 @@ def test_sides_that_do_not_fit_together_are_told_at_once_and_can_be_made_to(tab:
 def test_a_blind_comparison_hides_names_until_the_vote(tab: "playwright.Page") -> None:
     add_side(tab, "int8")
     blind(tab)
-    expect(tab.locator(".side-name")).to_have_text(["Left", "Right"])
+    expect(tab.locator(".side-name > b")).to_have_text(["Left", "Right"])
     expect(tab.locator("#figures-a .figures")).to_have_class("figures idle")
     assert "int8" not in tab.locator(".sides").first.inner_text()
     tab.locator("#vote-right").click()
@@ -266,7 +266,7 @@ def test_three_blind_texts_have_a_middle(tab: "playwright.Page") -> None:
     add_side(tab)
     add_side(tab)
     blind(tab)
-    expect(tab.locator(".side-name")).to_have_text(["Left", "Middle", "Right"])
+    expect(tab.locator(".side-name > b")).to_have_text(["Left", "Middle", "Right"])
     tab.get_by_role("button", name="Middle is better").click()
     expect(tab.locator("#vote-message")).to_contain_text("Better: demo (")
 

@@ -98,7 +98,7 @@ def desk_markup(lines: Sequence[Line], batch: str = "") -> str:
     address = _address(batch) if batch else ""
     items = "".join(_line(line, line.batch == batch) for line in sorted(lines, key=_urgency))
     return (
-        f'<section class="desk" aria-label="Runs under way"><div class="desk-head"><h3>On the desk</h3>'
+        f'<section class="desk" aria-label="Runs under way"><div class="desk-head"><h3>Runs asked for</h3>'
         f'<span role="status">{words}</span><span class="desk-keys">{stop}{clear}</span></div>'
         f"{address}{_comparisons(lines)}<ol>{items}</ol></section>"
     )
@@ -237,9 +237,10 @@ def table_markup(lines: Sequence[Line]) -> str:
         by_task.setdefault(line.evaluation.task.name, {})[asked_words(line.evaluation)] = line
     head = "".join(f'<th scope="col">{escape(model)}</th>' for model in models)
     body = "".join(_task_rows(name, columns, models) for name, columns in by_task.items())
-    hint = _LONGEST_FIRST if any(line.state != "done" for line in shown) else ""
+    unfinished = any(line.state != "done" for line in shown)
+    title, hint = ("So far", _LONGEST_FIRST) if unfinished else ("Results", "")
     return (
-        f'<section class="so-far" aria-label="Figures so far"><h3>So far</h3>{hint}<div class="scroller" tabindex="0" '
+        f'<section class="so-far" aria-label="Figures so far"><h3>{title}</h3>{hint}<div class="scroller" tabindex="0" '
         f'role="group" aria-label="Figures so far"><table><thead><tr><th scope="col">Task</th><th scope="col">Figure'
         f"</th>{head}</tr></thead><tbody>{body}</tbody></table></div></section>"
     )

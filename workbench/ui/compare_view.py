@@ -73,7 +73,8 @@ def compared_markup(found: Compared) -> str:
     )
     return (
         f'<section class="compared" aria-label="Side by side"><h3>{escape(found.runs[0].task)}, side by side</h3>'
-        f'<ul class="sides">{heads}</ul>{_protocol_differences(found.runs)}{_plots(found)}{_tests(found)}'
+        f'<ul class="sides">{heads}</ul><p class="keys">The letters are those of the runs, in the order they were '
+        f"picked, and not of the sides above.</p>{_protocol_differences(found.runs)}{_plots(found)}{_tests(found)}"
         f'<div class="metric-figures">{_flips(found)}{_agreement(found)}{_cost(found.runs)}</div></section>'
     )
 

@@ -24,6 +24,7 @@ Updates = dict[Any, Any]
 
 PLACES = {2: ("Left", "Right"), 3: ("Left", "Middle", "Right")}
 """What the columns of a blind comparison are called."""
+_UNTIL_VOTED = "<span>told after the vote below</span>"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Shown:
     def heads(self) -> list[str]:
         """The markup of the columns' heads; what was blind still says where it stood."""
         if self.blind:
-            return [f'<p class="side-name"><b>{mark}</b></p>' for mark in PLACES[len(self.columns)]]
+            return [f'<p class="side-name"><b>{mark}</b> {_UNTIL_VOTED}</p>' for mark in PLACES[len(self.columns)]]
         sides = [asked.side for asked in self.columns]
         places = PLACES[len(sides)] if self.was_blind else [""] * len(sides)
         return [side_head(side.letter, side.name, place) for side, place in zip(sides, places, strict=True)]

@@ -47,6 +47,13 @@ _AT_ADDRESS = """
 }
 """
 """Puts a batch into the page's address."""
+_IN_SIGHT = """
+() => {
+  const desk = document.getElementById("bench-desk"), top = desk.getBoundingClientRect().top;
+  if (top < 0 || top > innerHeight / 2) desk.scrollIntoView({ block: "start" });
+}
+"""
+"""Shows how a run gets on, which may stand far above its button or, on a narrow screen, below it."""
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,7 @@ def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None
 
     view.run.click(put, form.inputs(), [view.run, view.message, view.batch, *shown], **quiet)
     view.batch.change(None, view.batch, None, js=_AT_ADDRESS, **quiet)
+    view.batch.change(None, None, None, js=_IN_SIGHT, **quiet)
 
     def look(batch: str, seen: int) -> Updates:
         return {view.seen: seen} if desk.version == seen else stands(bench, view, batch)

@@ -97,7 +97,7 @@ def build(page: Page, container: gr.Tab) -> None:
         figure = gr.Dropdown([_FIRST], value=FIRST_FIGURE, label="Ordered and plotted by", min_width=240,
                              elem_id="runs-figure")  # fmt: skip
     with gr.Row(elem_classes="actions runs-keys"):
-        show = gr.Button("Compare", variant="primary", interactive=False, elem_id="runs-show", scale=3)
+        show = gr.Button("Tick runs to compare", variant="primary", interactive=False, elem_id="runs-show", scale=3)
         delete = gr.Button("Delete", interactive=False, elem_id="runs-delete", scale=1)
     with gr.Row(visible=False, elem_classes="sure") as sure:
         yes = gr.Button("Yes, delete for good", variant="stop", elem_id="runs-delete-yes")
