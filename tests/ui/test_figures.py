@@ -9,7 +9,7 @@ def test_nothing_is_told_before_the_first_token() -> None:
 
 
 def test_guessed_tokens_are_told_where_there_were_any() -> None:
-    words = "12 of 40 tokens came from looking up the text before them"
+    words = "12 of 40 tokens were copied from earlier in the text"
     assert words not in figures(Generated(finish_reason="length", completion_tokens=40, context_tokens=64))
     guessed = Generated(finish_reason="length", completion_tokens=40, context_tokens=64, accepted_tokens=12)
     assert words in figures(guessed)
@@ -17,4 +17,4 @@ def test_guessed_tokens_are_told_where_there_were_any() -> None:
 
 def test_what_the_model_weighs_and_how_long_it_took_is_told() -> None:
     told = figures(Generated(finish_reason="stop", seconds=2.5, context_tokens=64), weights_bytes=7 * 2**20)
-    assert "<dt>Took</dt><dd>2.5 s</dd>" in told and "<dt>Weights</dt><dd>7.0 MiB</dd>" in told
+    assert "<dt>Took</dt><dd>2.5 s</dd>" in told and "<dt>Model in memory</dt><dd>7.0 MiB</dd>" in told

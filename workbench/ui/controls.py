@@ -38,7 +38,13 @@ class Knob:
 
 LENGTH = (
     Knob(
-        "max_new_tokens", "Length, at most", "New tokens; a token is about three quarters of a word.", 120, 1, 1024, 1
+        "max_new_tokens",
+        "Length, at most",
+        "New tokens, each about three quarters of a word. A text ends sooner where the model's context is full.",
+        120,
+        1,
+        1024,
+        1,
     ),
 )
 SAMPLING = (

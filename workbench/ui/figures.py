@@ -18,7 +18,7 @@ _TEMPLATE = """
   <div><dt>First token</dt><dd>{first}</dd></div>
   <div><dt>Speed</dt><dd>{speed}</dd></div>
   <div><dt>Took</dt><dd>{took}</dd></div>
-  <div><dt>Weights</dt><dd>{weights}</dd></div>
+  <div><dt>Model in memory</dt><dd>{weights}</dd></div>
   <div><dt>Context used</dt><dd>{context}
     <span class="meter"><i style="width:{share}%"></i></span></dd></div>
   <div><dt>Seed</dt><dd>{seed}</dd></div>
@@ -67,6 +67,6 @@ def _looked_up(snapshot: Generated) -> str:
     if not snapshot.accepted_tokens:
         return ""
     return (
-        f"{snapshot.accepted_tokens} of {snapshot.completion_tokens} tokens came from looking up the text before them: "
-        "the same tokens, sooner."
+        f"{snapshot.accepted_tokens} of {snapshot.completion_tokens} tokens were copied from earlier in the text and "
+        "confirmed by the model: the same text, written faster."
     )
