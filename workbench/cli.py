@@ -26,8 +26,12 @@ def main(arguments: Sequence[str]) -> int:
     """Runs one command and gives the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal without a character shows its number
+    if not arguments:
+        parser = build_parser()
+        parser.print_help(sys.stderr)
+        parser.exit(BAD_INPUT, f"\n{parser.prog}: error: a command is missing; they are listed above.\n")
     try:
-        options = build_parser(arguments[0] if arguments else "").parse_args(arguments)
+        options = build_parser(arguments[0]).parse_args(arguments)
         command: Callable[[argparse.Namespace], dict[str, Any]] = options.command
         answer = command(options)
         if options.json:
@@ -59,7 +63,11 @@ def build_parser(asked: str = "") -> argparse.ArgumentParser:
     """
     command_asked: Command | None = named(commands, asked, "COMMAND")
     found = collect(commands, "COMMAND").values() if command_asked is None else [command_asked]
-    parser = argparse.ArgumentParser(prog="python -m workbench", description="GPT-J Workbench on the command line.")
+    parser = argparse.ArgumentParser(
+        prog="python -m workbench",
+        description="GPT-J Workbench on the command line.",
+        epilog="A command's own options: python -m workbench COMMAND --help.",
+    )
     added = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in found:
         options = added.add_parser(command.name, help=command.help, description=command.about or command.help)

@@ -94,9 +94,12 @@ def _shown(options: argparse.Namespace, prediction: AnswerPrediction) -> dict[st
     """One answer; without --json the n best spans."""
     if not options.json:
         print(prediction.text or "(no answer)")
+        note(f"{'share':>7}  {'score':>9}  {'from-to':<9}  answer")
         for span in prediction.n_best:
-            note(f"{span.probability:7.2%}  {span.score:9.3f}  {span.start}-{span.end}  {' '.join(span.text.split())}")
-        note(f"null score {prediction.null_score:.3f}, {prediction.windows} windows")
+            place, words = f"{span.start}-{span.end}", " ".join(span.text.split())
+            note(f"{span.probability:7.2%}  {span.score:9.3f}  {place:<9}  {words}")
+        windows = "one window" if prediction.windows == 1 else f"{prediction.windows} windows"
+        note(f"{'':7}  {prediction.null_score:9.3f}  {'':9}  (no answer); the passage was read in {windows}")
     return dataclasses.asdict(prediction)
 
 
