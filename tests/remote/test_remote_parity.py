@@ -126,7 +126,7 @@ def test_what_a_server_can_not_do_is_refused_with_a_sentence(there: LanguageMode
     with pytest.raises(BadRequest, match="hidden states"):
         there.classify([Classify("a text", "head")])
     with pytest.raises(BadRequest, match="whole distributions"):
-        list(there.logits([1, 2, 3]))
+        list(there.logit_steps([1, 2, 3]))
     with pytest.raises(BadRequest, match="least number"):
         there.generate(Generate("Once", min_new_tokens=3))
     with pytest.raises(TooLong):
