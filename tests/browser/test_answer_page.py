@@ -106,7 +106,7 @@ def test_the_keys_run_and_stop(answers: "playwright.Page", model: AnsweringModel
 def test_a_trained_head_is_picked_with_its_facts(answers: "playwright.Page", model: AnsweringModel) -> None:
     answers.get_by_label("Method").click()
     answers.get_by_role("option", name="Trained head: squad-lora").click()
-    expect(answers.get_by_role("group", name="About this head")).to_contain_text("52.75")
+    expect(answers.get_by_role("group", name="About this head")).to_contain_text("52.8 %")
     ask(answers, "Who?", "A fox.")
     assert model.asked[-1].head == "heads/squad-lora#1"
 
