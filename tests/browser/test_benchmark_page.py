@@ -1,6 +1,7 @@
 """The Benchmark and Runs tabs in a real browser: run, leave, come back, stop, compare, read examples, take home."""
 
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,18 @@ def test_runs_that_are_ticked_on_the_runs_tab_are_compared(tab: "playwright.Page
         board.locator("input").nth(row).check()
     tab.get_by_role("button", name="Compare 2 runs").click()
     expect(tab.locator("#runs-compared")).to_contain_text("exact McNemar, mid-p")
+
+
+def test_a_run_that_is_ticked_while_another_is_still_being_ticked_counts(tab: "playwright.Page") -> None:
+    open_tab(tab, "Runs")
+    board = tab.locator(".board[aria-label='Runs of hellaswag']")
+    # The first tick's answer takes longer than the pause, so that the second comes before it.
+    tab.route("**/queue/data*", lambda route: (time.sleep(1), route.continue_()))
+    pause = "await new Promise((done) => setTimeout(done, 200));"
+    board.evaluate(
+        f"async (board) => {{ for (const row of [0, 1]) {{ board.querySelectorAll('input')[row].click(); {pause} }} }}"
+    )
+    expect(tab.locator("#runs-show")).to_have_text("Compare 2 runs")
 
 
 def test_a_side_is_asked_in_further_precisions_too(form: "playwright.Page") -> None:

@@ -21,7 +21,7 @@ def ready_line(bench: Bench) -> str:
 
 def opening_line() -> str:
     """A page that has just opened: what is loaded is not asked yet."""
-    return _line("none", "Asking which models are ready …")
+    return _line("none", "Asking the server which models are loaded and ready to be used …")
 
 
 def loading_line(spec: ModelSpec, step: LoadProgress | None) -> str:

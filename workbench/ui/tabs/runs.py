@@ -151,7 +151,9 @@ def _connect_board(page: Page, container: gr.Tab, view: View) -> None:
     def pressed(figure: str, picked: list[str], event: gr.EventData) -> Iterator[Updates]:
         yield from told(_pressed(page, view, figure, picked, str(event.name)), view.message)
 
-    view.board.press(pressed, listed[1:], view.results(), **quiet)
+    # One after another, and none dropped: whoever ticks fast ticks the second run before the first is answered.
+    one_by_one: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": 1}
+    view.board.press(pressed, listed[1:], view.results(), **quiet, **one_by_one)
 
     def show(figure: str, picked: list[str]) -> Iterator[Updates]:
         yield from told(_opened(bench, view, figure, picked), view.message, "The runs can't be shown side by side")
