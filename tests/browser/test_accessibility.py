@@ -1,18 +1,20 @@
-"""Every tab, light and dark, in the eyes of axe-core: nothing of serious or critical impact.
+"""Every tab, light and dark, with results and lenses open, in the eyes of axe-core: nothing serious or critical.
 
 AXE_PATH names axe-core's axe.min.js: `npm pack axe-core` fetches it, `tar -xzf axe-core-*.tgz` unpacks it into
 `package/`. Without it these tests are skipped.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.browser.pages import expect, open_tab, playwright, serve, watched
+from tests.ui.fake_runs import asked, finished
 from workbench.manager import ModelManager
+from workbench.settings import Settings
 from workbench.ui.web import TABS
 
 AXE = Path(os.environ.get("AXE_PATH", "axe.min.js"))
@@ -25,8 +27,6 @@ GRADIOS_OWN = {
     "label-content-name-mismatch": ("button[aria-label='Click to upload or drop files']",),
 }
 """By rule: selectors of parts that Gradio draws and that nothing on our side can change; each with its reason."""
-ASKING = ("Generate", "Classify", "Answer")
-"""The tabs on which a press of the first button shows a result within a second or two."""
 TOKENS = "8"
 
 _RUN = """
@@ -40,12 +40,89 @@ async () => {
 """
 
 
+def ran(page: "playwright.Page") -> None:
+    """Presses the tab's first button and waits for the end."""
+    run = page.locator("button.key-run:visible").first
+    run.click()
+    page.wait_for_timeout(2_000)  # a short answer comes before its Stop could be seen
+    expect(run).to_be_enabled()
+    page.locator(".code-panel:visible summary").first.click()
+
+
+def written(page: "playwright.Page") -> None:
+    """Two texts, and a token of one with its rivals."""
+    ran(page)
+    page.locator("#lens-a .lens-tokens .tok").nth(2).click()
+
+
+def classified(page: "playwright.Page") -> None:
+    """Two predictions, their tokens and their reasons."""
+    ran(page)
+    looked_at(page, "class")
+    page.locator("#class-why").click()
+    expect(page.locator("#class-stop")).to_be_enabled()
+    expect(page.locator("#class-run")).to_be_enabled()
+
+
+def answered(page: "playwright.Page") -> None:
+    """Two answers and their tokens."""
+    ran(page)
+    looked_at(page, "answer")
+
+
+def looked_at(page: "playwright.Page", name: str) -> None:
+    """The tokens of both sides, and one of them in full."""
+    page.locator(f"#{name}-look").click()
+    page.locator(f"#{name}-lens-b .lens-tokens .tok[data-difference]").first.wait_for()
+    page.locator(f"#{name}-lens-b .lens-tokens .tok").first.click()
+    expect(page.locator(f"#{name}-look")).to_be_enabled()
+
+
+def on_the_desk(page: "playwright.Page") -> None:
+    """A task done by both sides."""
+    page.locator("#bench-data").get_by_label("Made-up samples").check()
+    page.locator("#bench-tasks").get_by_label("piqa:").check()
+    page.locator("#bench-run").click()
+    page.locator(".desk li.done").nth(1).wait_for()
+
+
+def looked_into(page: "playwright.Page") -> None:
+    """An example of two runs, token by token."""
+    page.locator("[data-look]").first.click()
+    page.locator("#run-lens-b .lens-tokens .tok").first.wait_for()
+
+
+def measured(page: "playwright.Page") -> None:
+    """A report on three precisions."""
+    page.locator("#precision-prompt textarea").fill("Once upon a time there was a fox.")
+    page.get_by_label("number input for New tokens").fill(TOKENS)
+    ran(page)
+    page.locator(".precision-report .intervals").first.wait_for()
+    for summary in page.locator(".precision-report summary:visible").all():
+        summary.click()
+
+
+def planned(page: "playwright.Page") -> None:
+    """A plan beside the loaded models."""
+    page.locator("#plan-button").click()
+    page.locator(".plan").wait_for()
+
+
+RESULTS: dict[str, Callable[["playwright.Page"], None]] = {
+    "Generate": written, "Classify": classified, "Answer": answered, "Benchmark": on_the_desk, "Runs": looked_into,
+    "Precision": measured, "Models": planned,
+}  # fmt: skip
+"""By tab: what is done there before it is looked at. A training has results after minutes only."""
+
+
 @pytest.fixture(scope="module")
-def demo_url() -> Iterator[str]:
-    """The address of the page on the demo checkpoint."""
+def demo_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of the page on the demo checkpoint, with two runs side by side."""
+    folder = tmp_path_factory.mktemp("runs")
+    runs = [finished(folder, asked("piqa", precision)) for precision in ("float32", "int8")]
     manager = ModelManager()
-    page, address = serve(manager)
-    yield address
+    page, address = serve(manager, Settings(runs_folder=folder))
+    yield f"{address}?run={','.join(run.name for run in runs)}"
     page.close()
     manager.close()
 
@@ -54,7 +131,10 @@ def demo_url() -> Iterator[str]:
 def themed(request: pytest.FixtureRequest, browser: Any, demo_url: str) -> Iterator["playwright.Page"]:
     """One page for all tabs, with two sides."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
-    for page in watched(context, f"{demo_url}?__theme={request.param}"):
+    for page in watched(context, f"{demo_url}&__theme={request.param}"):
+        opened = page.get_by_role("tab", name="Runs", exact=True).first
+        expect(opened).to_have_attribute("aria-selected", "true")  # by the runs of the address
+        open_tab(page, "Generate")
         page.locator("#add-side").click()
         page.get_by_label("number input for Length, at most").first.fill(TOKENS)
         page.add_script_tag(path=AXE)
@@ -79,11 +159,8 @@ _IS_GRADIOS = """
 @pytest.mark.parametrize("name", [tab.name for tab in TABS])
 def test_nothing_grave_is_found_on_a_tab(themed: "playwright.Page", name: str) -> None:
     open_tab(themed, name)
-    if name in ASKING:
-        themed.locator("button.key-run:visible").first.click()
-        themed.wait_for_timeout(2_000)  # a short answer comes before its Stop could be seen
-        expect(themed.locator("button.key-run:visible").first).to_be_enabled()
-        themed.locator(".code-panel:visible summary").first.click()
+    if name in RESULTS:
+        RESULTS[name](themed)
     themed.wait_for_timeout(1_000)  # until what the tab asks for as it opens is there
     assert grave(themed) == []
 
