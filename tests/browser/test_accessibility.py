@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.browser.pages import expect, open_tab, playwright, serve, watched
+from tests.browser.pages import add_side, expect, open_tab, playwright, serve, watched
 from tests.ui.fake_runs import asked, finished
 from workbench.manager import ModelManager
 from workbench.settings import Settings
@@ -60,12 +60,14 @@ def classified(page: "playwright.Page") -> None:
     ran(page)
     looked_at(page, "class")
     page.locator("#class-why").click()
-    expect(page.locator("#class-stop")).to_be_enabled()
-    expect(page.locator("#class-run")).to_be_enabled()
+    page.locator("#why-view-b .why-pieces .piece").first.wait_for()
+    expect(page.locator("#class-why")).to_be_enabled()
 
 
 def answered(page: "playwright.Page") -> None:
-    """Two answers and their tokens."""
+    """Two answers by likelihood, and their tokens."""
+    page.locator("#answer-method input").click()
+    page.get_by_role("option", name="Language model, no training").click()
     ran(page)
     looked_at(page, "answer")
 
@@ -73,7 +75,6 @@ def answered(page: "playwright.Page") -> None:
 def looked_at(page: "playwright.Page", name: str) -> None:
     """The tokens of both sides, and one of them in full."""
     page.locator(f"#{name}-look").click()
-    page.locator(f"#{name}-lens-b .lens-tokens .tok[data-difference]").first.wait_for()
     page.locator(f"#{name}-lens-b .lens-tokens .tok").first.click()
     expect(page.locator(f"#{name}-look")).to_be_enabled()
 
@@ -135,7 +136,7 @@ def themed(request: pytest.FixtureRequest, browser: Any, demo_url: str) -> Itera
         opened = page.get_by_role("tab", name="Runs", exact=True).first
         expect(opened).to_have_attribute("aria-selected", "true")  # by the runs of the address
         open_tab(page, "Generate")
-        page.locator("#add-side").click()
+        add_side(page, "int8")
         page.get_by_label("number input for Length, at most").first.fill(TOKENS)
         page.add_script_tag(path=AXE)
         yield page

@@ -89,7 +89,8 @@ def test_an_alternative_branches_from_its_place(tab: "playwright.Page", model: F
     tab.locator(".lens-tokens .tok").nth(5).click()
     expect(tab.locator(".lens-side")).to_contain_text("rank")
     choice = tab.locator(".other:not(:disabled)").first
-    expect(choice).to_have_attribute("aria-label", "Branch with ·and, 4.0 %")
+    expect(choice).to_have_accessible_name("·and 4.0 %")
+    expect(choice).to_have_accessible_description("Branch with this token")
     choice.click()
     expect(tab.locator(".lens-tokens .tok.branch")).to_have_text(" and")
     assert model.requests[-1].forced == (0, 1, 2, 3, 4, 6)

@@ -283,6 +283,7 @@ class Engine:
         with self._lock:
             for work in works:
                 self._scheduler.end(work)
+                self._scheduler.remove(work)  # before the next thread could take it up again
             if any(work.exclusive for work in works):  # what is attached to the trunk stays attached: nothing may go on
                 self._closed = True
                 works = [*works, *self._scheduler.jobs]

@@ -9,7 +9,6 @@ from typing import Any
 import torch
 
 from workbench.errors import BadCheckpoint, NotSaved
-from workbench.loading.write import whole_file
 
 STATE_FILE = "training-state.pt"
 BEST_FILE = "training-best.pt"
@@ -53,10 +52,15 @@ def write_state(folder: Path, state: dict[str, Any], name: str = STATE_FILE) -> 
     Raises:
         NotSaved: the disk is full, or the folder can't be written; the old state is still there.
     """
+    fresh = folder / (name + ".part")
     try:
-        with whole_file(folder / name) as file:
+        with fresh.open("wb") as file:
             torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())  # else a power cut could leave the new name with no content
+        os.replace(fresh, folder / name)
     except (OSError, RuntimeError) as error:  # torch tells a full disk as a RuntimeError of its own
+        fresh.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else "most likely the disk is full"
         raise NotSaved(
             f"{folder / name} can't be written ({reason}); the state saved before it, if any, is as it was. "

@@ -40,7 +40,7 @@ _FRAME = """
   <div class="lens-body">
     <div class="lens-text" tabindex="-1"><p class="lens-empty">{empty}</p><span class="lens-prompt"></span><span
     class="lens-tokens"></span><span class="lens-caret"></span></div>
-    <aside class="lens-side" aria-label="About one token"></aside>
+    <aside class="lens-side" aria-label="About one token" tabindex="0"></aside>
   </div>
   <p class="lens-parts"></p>
   <ul class="lens-legend by-probability" aria-label="Legend: how likely each token was">

@@ -69,14 +69,12 @@ function alternative([id, text, probability], token, index) {
   const node = make(branches ? "button" : "div", "other");
   const bar = make("span", "other-bar");
   bar.style.width = Math.max(1, 100 * probability) + "%";
-  node.append(bar, make("span", "other-text", visible(text)), make("span", "other-p", percent(probability)));
+  node.append(bar, make("span", "other-text", visible(text)), " ", make("span", "other-p", percent(probability)));
   if (here) node.classList.add("chosen");
   if (!branches) return node;
   node.type = "button";
   node.disabled = here;
-  node.setAttribute("aria-label", here
-    ? visible(text) + ", " + percent(probability) + ", written here"
-    : "Branch with " + visible(text) + ", " + percent(probability));
+  node.title = here ? "Written here" : "Branch with this token";  // its name is what it shows
   if (!here) node.addEventListener("click", () => branch([...tokens.slice(0, index).map((item) => item[0]), id]));
   return node;
 }
