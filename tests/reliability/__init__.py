@@ -1,0 +1,1 @@
+"""The promises, each tried, and the guards that keep them."""
