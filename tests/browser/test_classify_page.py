@@ -81,7 +81,7 @@ def test_an_example_fills_everything(tab: "playwright.Page") -> None:
 def test_a_trained_head_can_be_picked_and_says_what_it_is(tab: "playwright.Page") -> None:
     tab.get_by_label("Method").click()
     tab.get_by_role("option", name="Trained head: sms-probe").click()
-    expect(tab.locator("#class-facts")).to_contain_text("0.981")
+    expect(tab.locator("#class-facts")).to_contain_text("98.1 %")
     expect(tab.get_by_label("Labels")).to_be_hidden()
     tab.get_by_label("Text", exact=True).fill("Claim your free prize")
     tab.locator("#class-run").click()
@@ -162,7 +162,7 @@ def with_own_settings(tab: "playwright.Page") -> None:
     tab.locator(".as-a-b:visible input").uncheck()
     tab.locator("#class-method-b").get_by_label("Method").click()
     tab.get_by_role("option", name="Trained head: sms-probe").click()
-    expect(tab.locator("#class-facts-b")).to_contain_text("0.981")
+    expect(tab.locator("#class-facts-b")).to_contain_text("98.1 %")
 
 
 def test_two_sides_answer_beside_each_other_and_what_differs_is_said(tab: "playwright.Page") -> None:
@@ -201,7 +201,7 @@ def test_a_swap_takes_each_sides_own_method_along(tab: "playwright.Page") -> Non
     expect(tab.get_by_label("Precision A", exact=True)).to_have_value("bfloat16")
     expect(tab.locator("#class-facts-b")).to_contain_text("The language model itself")
     tab.locator(".side-settings:visible").get_by_role("tab", name="A", exact=True).click()
-    expect(tab.locator("#class-facts")).to_contain_text("0.981")
+    expect(tab.locator("#class-facts")).to_contain_text("98.1 %")
 
 
 def test_many_texts_get_a_column_a_side(tab: "playwright.Page", tmp_path: Path) -> None:
