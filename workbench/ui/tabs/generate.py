@@ -86,7 +86,7 @@ class View:
         """Everything that a run writes to, besides the page's head."""
         parts = {part for column in self.columns for part in (column.notice, column.tokens, column.figures)}
         own = {self.notice, self.run, self.stop, self.settings.seed, self.shown}
-        return own | parts | set(self.heads) | self.ballot.parts()
+        return own | parts | set(self.heads)
 
 
 def build(page: Page, container: gr.Tab) -> None:
@@ -152,6 +152,10 @@ def _connect(page: Page, view: View) -> None:
     triggers = [view.run.click, *(column.tokens.submit for column in view.columns)]
     outputs = view.outputs() | {page.status}
     writes = gr.on(triggers, write_texts, inputs, list(outputs), concurrency_limit=None, **quiet)
+    # The vote has events of its own: what a step of a stream shows alone, the browser may lose to the next step.
+    ballot = list(view.ballot.parts())
+    gr.on(triggers, lambda: view.ballot.shown(None), None, ballot, queue=False, **quiet)
+    writes.then(view.ballot.shown, view.shown, ballot, **quiet)
     stopped = [view.run, view.stop, *view.notices()]
     view.stop.click(lambda: view.notices() | view.buttons(False), None, stopped, cancels=[writes], **quiet)
 
@@ -173,7 +177,7 @@ def _run(page: Page, view: View, values: Updates) -> Iterator[Updates]:
     """Asks every side."""
     shown = view.asked(page, values)
     heads = dict(zip(view.heads, shown.heads(), strict=False))
-    yield view.notices() | view.buttons(True) | view.ballot.shown(None) | heads | {
+    yield view.notices() | view.buttons(True) | heads | {
         view.shown: shown, view.settings.seed: min(asked.request.seed or 0 for asked in shown.columns),
     }  # fmt: skip
     yield from _written(page, view, shown, range(len(shown.columns)))
@@ -182,14 +186,14 @@ def _run(page: Page, view: View, values: Updates) -> Iterator[Updates]:
 def _branch(page: Page, view: View, values: Updates, place: int, ids: Any) -> Iterator[Updates]:
     """Asks one column again, for a text that begins with the tokens `ids`; the others stay as they are."""
     shown = view.branch(values, place, ids)
-    yield view.notices() | view.buttons(True) | view.ballot.shown(None) | {view.shown: shown}
+    yield view.notices() | view.buttons(True) | {view.shown: shown}
     yield from _written(page, view, shown, [place])
 
 
 def _written(page: Page, view: View, shown: Shown, places: range | list[int]) -> Iterator[Updates]:
-    """The growing texts; where nobody knows who wrote them, the vote when all have ended."""
+    """The growing texts, and what was shown when all had ended."""
     shown = yield from write(page, view.columns, shown, places)
-    yield {view.shown: shown} | view.ballot.shown(shown)
+    yield {view.shown: shown}
 
 
 def _swapped(view: View, values: Updates) -> Updates:
