@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 
 from tests.engine.tiny import GREEDY
+from tests.reliability.goals.g04_overload import no_limit
 from tests.reliability.scripted import FIRST, NAN, POISON, VOCABULARY, Script, scripted_engine, written
 from workbench.engine import together
 from workbench.engine.jobs import Decode
@@ -131,17 +132,6 @@ def never_cut_back() -> AbstractContextManager[object]:
     return mock.patch.object(KVCache, "trim")
 
 
-def no_line() -> AbstractContextManager[object]:
-    """Nobody is refused."""
-    add = Scheduler.add
-
-    def always(scheduler: Scheduler[Any], work: Any) -> None:
-        scheduler._max_waiting = 10**9
-        add(scheduler, work)
-
-    return mock.patch.object(Scheduler, "add", always)
-
-
 def lost_when_cancelled() -> AbstractContextManager[object]:
     """A neighbour goes along with who is cancelled."""
     sweep = Scheduler.sweep
@@ -164,7 +154,7 @@ def everybody_fails() -> AbstractContextManager[object]:
     return mock.patch.object(together, "_logits", decoded)
 
 
-@pytest.mark.parametrize("mutant", [never_cut_back, no_line, lost_when_cancelled, everybody_fails])
+@pytest.mark.parametrize("mutant", [never_cut_back, no_limit, lost_when_cancelled, everybody_fails])
 def test_the_machine_notices(mutant: Any) -> None:
     with mutant(), pytest.raises((AssertionError, pytest.fail.Exception)):
         interleavings(EXAMPLES)
