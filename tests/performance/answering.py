@@ -1,6 +1,7 @@
 """Measures extractive question answering on real data: trained span heads and likelihood, beside word overlap.
 
 python -m tests.performance.answering --data DATA --scratch DIR [--methods probe lora] [--sets FairytaleQA]
+    [--epochs N] [--rank R]
 
 DATA holds the folders fairytaleqa, babi, squad-train-4330 and squad-xquad as `real_data` reads them. Each result is
 appended to DIR/results.jsonl; a method that is there already is not trained again.
@@ -21,12 +22,12 @@ from workbench.evals.asking import ask
 from workbench.evals.data.squad_files import Question, read_questions
 from workbench.evals.data.tables import LOCAL
 from workbench.evals.methods.spans import SpanMethod
-from workbench.evals.metrics.squad import squad_v1
+from workbench.evals.metrics.squad import squad_v1, squad_v2
 from workbench.manager import ModelManager, ModelSpec
 from workbench.training.heads import TrainAnswer, train_head
 
 PROBE_EPOCHS = 10.0
-EPOCHS = {"FairytaleQA": 2.0, "bAbI": 3.0, "XQuAD": 2.0}
+EPOCHS = {"FairytaleQA": 2.0, "bAbI": 3.0, "bAbI or none": 3.0, "XQuAD": 2.0}
 """Of every other method, by data set."""
 TESTED = 1190
 """Questions of a test split that are asked: all of XQuAD's, and as many of a larger split, drawn by a fixed seed."""
@@ -39,7 +40,7 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
         rows = ANSWERING[name](options.data)
         if len(rows["test"]) > TESTED:
             rows["test"] = random.Random(0).sample(rows["test"], TESTED)
-        folder = options.scratch / name.lower()
+        folder = options.scratch / name.replace(" ", "-").lower()
         folder.mkdir(parents=True, exist_ok=True)
         files = {split: write_squad(found, folder / f"{split}.json") for split, found in rows.items()}
         questions = read_questions(files["test"], LOCAL)
@@ -48,7 +49,8 @@ def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
                 continue
             began = time.monotonic()
             predicted = _predictions(name, method, questions, files, folder, options)
-            figures = squad_v1(predicted, {question.id: question.answers for question in questions})
+            answers = {question.id: question.answers for question in questions}
+            figures = squad_v1(predicted, answers) if all(answers.values()) else squad_v2(predicted, None, answers)
             yield {"data": name, "method": method, "questions": len(questions), **figures,
                    "seconds": time.monotonic() - began}  # fmt: skip
 
@@ -65,20 +67,22 @@ def _predictions(
     if method == "overlap":
         return {question.id: word_overlap_answer(question.question, question.context) for question in questions}
     if method != "likelihood":
-        _train(method, PROBE_EPOCHS if method == "probe" else EPOCHS[name], files, folder / method, options)
+        epochs = PROBE_EPOCHS if method == "probe" else EPOCHS[name]
+        _train(method, options.epochs or epochs, files, folder / method, options)
     spec = ModelSpec(str(folder / "full") if method == "full" else options.model)
     with closing(ModelManager()) as manager, manager.lease(spec) as lm:
         key = None
         if method != "likelihood":
             key = manager.use_head(spec, "own" if method == "full" else str(folder / method)).key
-        predictions = list(ask(lm, SpanMethod(head=key, threshold=float("inf")), questions))
+        threshold = float("inf") if all(question.answers for question in questions) else 0.0
+        predictions = list(ask(lm, SpanMethod(head=key, threshold=threshold), questions))
     return {one.id: one.text for one in predictions}
 
 
 def _train(method: str, epochs: float, files: dict[str, Path], out: Path, options: argparse.Namespace) -> None:
     request = TrainAnswer(
         data=str(files["train"]), validation=str(files["validation"]), out=str(out), model=options.model, method=method,
-        epochs=epochs, rank=16, targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"),
+        epochs=epochs, rank=options.rank, targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"),
     )  # fmt: skip
     for progress in train_head(request):
         if progress.validation is not None:
@@ -93,6 +97,8 @@ def main() -> None:
     parser.add_argument("--model", default="demo")
     parser.add_argument("--methods", nargs="+", default=["likelihood", "probe", "lora", "full"])
     parser.add_argument("--sets", nargs="+", default=list(ANSWERING), choices=list(ANSWERING))
+    parser.add_argument("--epochs", type=float, help="of every method, in place of each one's own")
+    parser.add_argument("--rank", type=int, default=16, help="of the matrices beside the trunk's")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
     for result in measure(options):

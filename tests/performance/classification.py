@@ -1,6 +1,7 @@
 """Measures classification on real data: every way of training a head on a model, beside TF-IDF, on held-out rows.
 
 python -m tests.performance.classification --data DATA --scratch DIR [--model demo] [--methods probe lora full]
+    [--epochs N] [--rank R]
 
 DATA holds the folders sms_spam, sst2 and trec as `real_data` reads them. Each result is appended to DIR/results.jsonl;
 a method that is there already is not trained again.
@@ -33,18 +34,18 @@ TEMPLATES = {
 SHOWN_TO_CALIBRATION = 200
 
 
-def measure(data: Path, scratch: Path, model: str, methods: list[str]) -> Iterator[dict[str, Any]]:
+def measure(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
     """One result a data set and method, on the test rows; those already in the results file are left out."""
-    done = {(row["data"], row["method"]) for row in results(scratch)}
+    done = {(row["data"], row["method"]) for row in results(options.scratch)}
     for name, read in CLASSIFICATION.items():
-        rows = read(data)
-        folder = scratch / name.replace(" ", "-").lower()
+        rows = read(options.data)
+        folder = options.scratch / name.replace(" ", "-").lower()
         folder.mkdir(parents=True, exist_ok=True)
         files = {split: write_csv(found, folder / f"{split}.csv") for split, found in rows.items()}
-        for method in ("majority", "tf-idf", "likelihood", *methods):
+        for method in ("majority", "tf-idf", "likelihood", *options.methods):
             if (name, method) not in done:
                 began = time.monotonic()
-                predicted = list(_predictions(method, name, rows, files, folder, model))
+                predicted = list(_predictions(method, name, rows, files, folder, options))
                 gold = [label for _, label in rows["test"]]
                 yield {
                     "data": name, "method": method, "rows": len(gold), "accuracy": accuracy_score(gold, predicted),
@@ -59,7 +60,12 @@ def results(scratch: Path) -> list[dict[str, Any]]:
 
 
 def _predictions(
-    method: str, name: str, rows: dict[str, list[tuple[str, str]]], files: dict[str, Path], folder: Path, model: str
+    method: str,
+    name: str,
+    rows: dict[str, list[tuple[str, str]]],
+    files: dict[str, Path],
+    folder: Path,
+    options: argparse.Namespace,
 ) -> Iterator[str | None]:
     texts = [text for text, _ in rows["test"]]
     labels = sorted({label for _, label in rows["train"]})
@@ -69,16 +75,16 @@ def _predictions(
     if method == "tf-idf":
         return iter(tf_idf_classifier(rows["train"], rows["validation"]).predict(texts).tolist())
     if method in ("probe", "head", "lora", "full"):
-        _train(method, files, folder / method, model)
-    return _asked(
-        method, name, texts, labels, [text for text, _ in rows["train"][:SHOWN_TO_CALIBRATION]], folder, model
-    )
+        _train(method, files, folder / method, options)
+    shown = [text for text, _ in rows["train"][:SHOWN_TO_CALIBRATION]]
+    return _asked(method, name, texts, labels, shown, folder, options.model)
 
 
-def _train(method: str, files: dict[str, Path], out: Path, model: str) -> None:
+def _train(method: str, files: dict[str, Path], out: Path, options: argparse.Namespace) -> None:
     request = TrainClassify(
-        data=str(files["train"]), validation=str(files["validation"]), out=str(out), model=model, method=method,
-        epochs=EPOCHS[method], batch_size=32, targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"),
+        data=str(files["train"]), validation=str(files["validation"]), out=str(out), model=options.model,
+        method=method, epochs=options.epochs or EPOCHS[method], batch_size=32, rank=options.rank,
+        targets=("q_proj", "k_proj", "v_proj", "out_proj", "fc_in", "fc_out"),
     )  # fmt: skip
     for progress in train_head(request):
         if progress.validation is not None:
@@ -106,9 +112,11 @@ def main() -> None:
     parser.add_argument("--scratch", type=Path, required=True)
     parser.add_argument("--model", default="demo")
     parser.add_argument("--methods", nargs="+", default=["probe", "lora", "full"])
+    parser.add_argument("--epochs", type=float, help="of every method, in place of each one's own")
+    parser.add_argument("--rank", type=int, default=8, help="of the matrices beside the trunk's")
     options = parser.parse_args()
     options.scratch.mkdir(parents=True, exist_ok=True)
-    for result in measure(options.data, options.scratch, options.model, options.methods):
+    for result in measure(options):
         print(json.dumps(result), flush=True)
         with (options.scratch / "results.jsonl").open("a") as file:
             file.write(json.dumps(result) + "\n")

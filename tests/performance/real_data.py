@@ -102,6 +102,26 @@ def toy_stories(data: Path, tasks: Iterable[int] = (1, 2, 3, 4, 5, 11, 12, 13, 1
     }
 
 
+def toy_stories_or_none(data: Path) -> dict[str, list[dict[str, Any]]]:
+    """bAbI as above, and a quarter more: another story's question, which names what this story does not."""
+    return {split: rows + list(_unanswerable(rows)) for split, rows in toy_stories(data).items()}
+
+
+def _unanswerable(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    named = {word for row in rows for word in _words(row["context"])} - {"is", "of", "the", "to", "before"}
+    drawn = random.Random(SEED)
+    for row in drawn.sample(rows, len(rows) // 4):
+        here = _words(row["context"])
+        for other in drawn.sample(rows, 50):
+            if (_words(other["question"]) & named) - here:
+                yield _question(f"{row['id']}-none", other["question"], row["context"], [])
+                break
+
+
+def _words(text: str) -> set[str]:
+    return set(map(bare, text.split()))
+
+
 def _babi_questions(name: str, lines: list[str]) -> Iterator[dict[str, Any]]:
     story: list[str] = []
     for number, line in enumerate(lines):
@@ -149,7 +169,7 @@ def wikipedia(data: Path) -> dict[str, list[dict[str, Any]]]:
     }
 
 
-ANSWERING = {"FairytaleQA": fairy_tales, "bAbI": toy_stories, "XQuAD": wikipedia}
+ANSWERING = {"FairytaleQA": fairy_tales, "bAbI": toy_stories, "bAbI or none": toy_stories_or_none, "XQuAD": wikipedia}
 
 
 def _question(name: str, question: str, context: str, spans: list[tuple[int, int]]) -> dict[str, Any]:
