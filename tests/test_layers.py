@@ -14,6 +14,7 @@ LONGEST_FUNCTION = 40
 
 ROWS = {
     "workbench.__main__": 12,
+    "workbench.twins": 12,  # so that nothing else can import them
     "app": 11,
     "workbench.cli": 11,
     "workbench.commands": 10,
@@ -61,6 +62,10 @@ ONLY_IN = {
     "datasets": ("workbench/evals/data/hub_data.py", "workbench/evals/evaluate_metrics.py"),
     "evaluate": ("workbench/evals/evaluate_metrics.py",),
     "transformers": (),
+    "jax": ("workbench/twins/",),
+    "flax": ("workbench/twins/",),
+    "tensorflow": ("workbench/twins/",),
+    "keras": ("workbench/twins/",),
 }
 """Packages that only these places may import; an empty tuple: nobody."""
 
