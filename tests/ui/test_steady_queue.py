@@ -1,5 +1,6 @@
 """The queue that no visitor can stop: who waits keeps the mailbox, and who never listens is let go."""
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -8,15 +9,15 @@ import pytest
 from gradio.queueing import Event
 from gradio.server_messages import HeartbeatMessage
 
-from workbench.ui.steady_queue import Mailboxes, steady
+from workbench.ui.steady_queue import ABSENT_SECONDS, MOST_UNREAD, Mailboxes, steady
 
 
-def page_of(most_sessions: int = 3, most_unread: int = 5) -> gr.Blocks:
+def page_of(most_sessions: int = 3, clock: Callable[[], float] = lambda: 0.0) -> gr.Blocks:
     """A page with one function."""
     with gr.Blocks(analytics_enabled=False) as page:
         gr.Button("Run").click(lambda: None, None, None)
     page.queue(status_update_rate=2.0)
-    steady(page, most_sessions, most_unread)
+    steady(page, most_sessions, clock)
     return page
 
 
@@ -82,12 +83,50 @@ def test_gradios_own_queue_would_end_by_it() -> None:
         page._queue.send_message(event, HeartbeatMessage())  # type: ignore[arg-type]
 
 
-def test_who_never_listens_is_let_go_after_so_many_messages() -> None:
-    page = page_of(most_unread=5)
-    event = event_of(page, "deaf")
-    for _ in range(50):
+def send(page: gr.Blocks, event: Event, count: int = 1) -> None:
+    """So many messages to whoever asked for the event."""
+    for _ in range(count):
         page._queue.send_message(event, HeartbeatMessage())  # type: ignore[arg-type]
-    assert not event.alive and page._queue.pending_messages_per_session["deaf"].qsize() == 5
+
+
+def test_who_is_far_behind_is_let_go() -> None:
+    page = page_of()
+    event = event_of(page, "slow")
+    send(page, event, 2 * MOST_UNREAD)
+    assert not event.alive and page._queue.pending_messages_per_session["slow"].qsize() == MOST_UNREAD
+
+
+def test_who_takes_no_message_for_long_is_let_go() -> None:
+    now = [0.0]
+    page = page_of(clock=lambda: now[0])
+    event = event_of(page, "deaf")
+    send(page, event)
+    now[0] = ABSENT_SECONDS - 1
+    send(page, event)
+    assert event.alive
+    now[0] = ABSENT_SECONDS
+    send(page, event, 3)
+    assert not event.alive and page._queue.pending_messages_per_session["deaf"].qsize() == 2
+
+
+def test_who_takes_messages_slowly_is_there() -> None:
+    now = [0.0]
+    page = page_of(clock=lambda: now[0])
+    event = event_of(page, "slow")
+    for _ in range(MOST_UNREAD // 2):
+        now[0] += ABSENT_SECONDS - 1
+        send(page, event, 2)
+        del page._queue.pending_messages_per_session["slow"].unread[0]  # type: ignore[attr-defined]
+    assert event.alive
+
+
+def test_who_has_nothing_to_take_for_long_is_there() -> None:
+    now = [0.0]
+    page = page_of(clock=lambda: now[0])
+    event = event_of(page, "patient")
+    now[0] = 100 * ABSENT_SECONDS
+    send(page, event)
+    assert event.alive
 
 
 def test_a_mailbox_that_is_written_again_takes_no_room_of_another() -> None:

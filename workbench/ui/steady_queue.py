@@ -4,6 +4,8 @@ As it comes, the queue keeps the messages for 2,000 sessions and forgets the one
 the next message to it then ends the queue for good. And it keeps whatever is sent to somebody who never listens.
 """
 
+import time
+from collections.abc import Callable
 from typing import Any
 
 from gradio import Blocks
@@ -11,8 +13,10 @@ from gradio.queueing import Event, Queue
 from gradio.utils import LRUCache
 
 MOST_SESSIONS = 20_000
-MOST_UNREAD = 300
-"""Messages that wait for one session, half a minute of a stream; a listener who is further behind has left."""
+MOST_UNREAD = 150
+"""Messages that wait for one session; a listener who is further behind is not waited for."""
+ABSENT_SECONDS = 12.0
+"""That messages wait while none is taken; then nobody listens."""
 
 
 class Mailboxes(LRUCache[str, Any]):
@@ -21,6 +25,8 @@ class Mailboxes(LRUCache[str, Any]):
     def __init__(self, queue: Queue, most: int):
         super().__init__(most)
         self._queue = queue
+        self._taken: dict[str, tuple[int, float]] = {}
+        """Of each session that was sent to: how many messages lay there then, and when it last took one."""
 
     def __setitem__(self, session: str, box: Any) -> None:
         """Makes room by forgetting the session that came first and has nothing under way."""
@@ -34,16 +40,31 @@ class Mailboxes(LRUCache[str, Any]):
                 self._queue.pending_event_ids_session.pop(oldest, None)
         super().__setitem__(session, box)
 
+    def __delitem__(self, session: str) -> None:
+        super().__delitem__(session)
+        self._taken.pop(session, None)
 
-def steady(page: Blocks, most_sessions: int = MOST_SESSIONS, most_unread: int = MOST_UNREAD) -> None:
+    def listens(self, session: str, now: float) -> bool:
+        """Whether one more message, which the caller then sends, will find somebody who takes messages."""
+        box = self.get(session)
+        if box is None:
+            return False
+        unread = box.qsize()
+        before, taken_at = self._taken.get(session, (0, now))
+        taken_at = now if unread == 0 or unread < before else taken_at
+        there = unread < MOST_UNREAD and now - taken_at < ABSENT_SECONDS
+        self._taken[session] = unread + there, taken_at
+        return there
+
+
+def steady(page: Blocks, most_sessions: int = MOST_SESSIONS, clock: Callable[[], float] = time.monotonic) -> None:
     """Makes the page's queue so; to be called once `page.queue` has been."""
     queue = page._queue
-    queue.pending_messages_per_session = Mailboxes(queue, most_sessions)
+    boxes = queue.pending_messages_per_session = Mailboxes(queue, most_sessions)
     send = queue.send_message
 
     def sent(event: Event, event_message: Any) -> None:
-        box = queue.pending_messages_per_session.get(event.session_hash)
-        if box is None or box.qsize() >= most_unread:
+        if not boxes.listens(event.session_hash, clock()):
             event.alive = False  # as for somebody who closed the page: what runs for it ends with its next step
             return
         send(event, event_message)
