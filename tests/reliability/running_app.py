@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,24 +25,37 @@ class App:
 
     process: "subprocess.Popen[str]"
     url: str
-    temporary: Path
+    home: Path
+    """Where its temporary folder, its runs, its heads and its log are."""
     client: httpx.Client
 
+    @property
+    def log(self) -> str:
+        """What it wrote so far."""
+        return (self.home / "log").read_text(encoding="utf-8", errors="replace")
+
     def stop(self, number: int = signal.SIGTERM, patience_seconds: float = 60.0) -> tuple[int, float]:
-        """Asks it to end; gives its exit status and the seconds it took."""
+        """Asks it to end; gives its exit status and the seconds it took.
+
+        Raises:
+            TimeoutError: it does not end.
+        """
         began = time.monotonic()
         self.process.send_signal(number)
-        status = self.process.wait(patience_seconds)
+        try:
+            status = self.process.wait(patience_seconds)
+        except subprocess.TimeoutExpired:
+            raise TimeoutError(f"the app still runs {patience_seconds:g} s after its signal") from None
         return status, time.monotonic() - began
 
 
 @contextmanager
-def running_app(ready: bool = False, script: str = "app.py", **variables: str) -> Iterator[App]:
+def running_app(ready: bool = False, program: Sequence[str] = ("app.py",), **variables: str) -> Iterator[App]:
     """The app on a free port; it has ended afterwards, however.
 
     Args:
         ready: waits until its model decodes tokens, not only until it listens.
-        script: what is run, in the repository's folder.
+        program: what Python runs, in the repository's folder.
         variables: of its environment.
     """
     with socket.socket() as free, tempfile.TemporaryDirectory() as home:
@@ -61,12 +74,12 @@ def running_app(ready: bool = False, script: str = "app.py", **variables: str) -
         }
         with open(f"{home}/log", "w+", encoding="utf-8") as log:
             process = subprocess.Popen(
-                [sys.executable, script], cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=log, text=True
+                [sys.executable, *program], cwd=ROOT, env={**os.environ, **own}, stdout=log, stderr=log, text=True
             )
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as client:
-                app = App(process, f"http://127.0.0.1:{port}", Path(home, "temporary"), client)
+                app = App(process, f"http://127.0.0.1:{port}", Path(home), client)
                 try:
-                    _wait(app, "/readyz" if ready else "/healthz", log.name)
+                    _wait(app, "/readyz" if ready else "/healthz")
                     yield app
                 finally:
                     if process.poll() is None:
@@ -74,7 +87,7 @@ def running_app(ready: bool = False, script: str = "app.py", **variables: str) -
                         process.wait()
 
 
-def _wait(app: App, path: str, log: str) -> None:
+def _wait(app: App, path: str) -> None:
     until = time.monotonic() + START_SECONDS
     while time.monotonic() < until:
         if app.process.poll() is not None:
@@ -85,4 +98,4 @@ def _wait(app: App, path: str, log: str) -> None:
         except httpx.TransportError:
             pass
         time.sleep(0.1)
-    raise AssertionError(f"the app did not come up: {Path(log).read_text(encoding='utf-8')[-2000:]}")
+    raise AssertionError(f"the app did not come up: {app.log[-2000:]}")

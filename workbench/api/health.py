@@ -12,7 +12,7 @@ from workbench.text.language_model import LanguageModel
 from workbench.text.requests import Generate
 
 PROBE = Generate(prompt="Once", max_new_tokens=1, sampling=Sampling(temperature=0.0), lookup=False)
-PROBE_SECONDS, KEPT_SECONDS = 2.0, 15.0
+PROBE_SECONDS, KEPT_SECONDS = 2.0, 10.0
 """How long a probe may take, and how long its answer is good."""
 
 

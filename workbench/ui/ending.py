@@ -18,8 +18,8 @@ SENT_SECONDS = 0.5
 """For the last words to reach their readers."""
 CLOSING_SECONDS = 1.5
 """After which streams that are still open are not waited for."""
-AT_MOST_SECONDS = 9.0
-"""From the signal to the end, whatever happens: Docker kills after ten."""
+AT_MOST_SECONDS = 8.0
+"""From the signal to the end, whatever happens: Docker kills after ten, and a busy machine is late."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
