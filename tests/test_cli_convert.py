@@ -6,6 +6,7 @@ import pytest
 
 from tests.command_line import asked, refused
 from tests.loading.foreign import write_mesh_model
+from tests.loading.saved_heads import checkpoint, saved
 from tests.loading.tiny import tiny_model
 from tests.text.tiny import write_checkpoint
 from workbench.cli import main
@@ -20,9 +21,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_checkpoint_goes_to_flax_and_back_and_writes_the_same(capsys, folder: Path, tmp_path: Path) -> None:
     flax, back = str(tmp_path / "flax"), str(tmp_path / "back")
     there = asked(capsys, "convert", str(folder), flax, "--format", "flax")
-    assert {"tensors", "bytes", "dropped", "missing", "source_format", "format", "precision", "folder", "seconds"} == (
-        there.keys()
-    )
+    assert there.keys() == {
+        *("tensors", "bytes", "dropped", "missing", "heads", "heads_left_out"),
+        *("source_format", "format", "precision", "folder", "seconds"),
+    }
     assert there["source_format"] == "safetensors" and there["format"] == "flax" and there["folder"] == flax
     assert asked(capsys, "convert", flax, back)["tensors"] == there["tensors"]
     prompt = ("generate", "--prompt", "The unicorn", "--max-new-tokens", "5", "--temperature", "0", "--model")
@@ -62,3 +64,12 @@ def test_a_folder_that_may_not_be_written_is_a_failure_and_not_bad_input(capsys,
     (tmp_path / "file").write_text("")
     assert main(["convert", str(folder), str(tmp_path / "file" / "new")]) == 1
     assert "can't be written" in capsys.readouterr().err
+
+
+def test_heads_that_go_along_and_those_left_out_are_told(capsys, tmp_path: Path) -> None:
+    source = checkpoint(tmp_path / "source")
+    saved(source / "heads" / "mood", source)
+    there = asked(capsys, "convert", str(source), str(tmp_path / "flax"), "--format", "flax")
+    assert there["heads"] == ["mood"] and there["heads_left_out"] == []
+    assert main(["convert", str(source), str(tmp_path / "new"), "--precision", "bfloat16"]) == 0
+    assert "Heads left out: mood." in capsys.readouterr().out

@@ -44,11 +44,15 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     if not options.json:
         size = size_text(done.bytes)
         print(f"{done.folder}: {done.tensors} tensors, {size} in {done.precision}, {duration(seconds)}. {done.report}")
+        if str(done.heads):
+            print(done.heads)
     return {
         "tensors": done.tensors,
         "bytes": done.bytes,
         "dropped": [*done.report.dropped, *done.report.unexpected],
         "missing": list(done.report.missing),
+        "heads": list(done.heads.kept),
+        "heads_left_out": list(done.heads.left),
         "source_format": done.source,
         "format": done.format,
         "precision": done.precision,

@@ -16,6 +16,7 @@ from torch import nn
 from workbench.errors import BadCheckpoint, BadRequest, NotSaved
 from workbench.gptj.heads import GPTJForQuestionAnswering, GPTJForSequenceClassification
 from workbench.gptj.model import GPTJForCausalLM, GPTJModel
+from workbench.loading.carried_heads import CarriedHeads, carry_heads
 from workbench.loading.checkpoint import find_weights, open_checkpoint, read_json
 from workbench.loading.config_file import CONFIG, config_values, read_config
 from workbench.loading.load import Checked, check_checkpoint, load_model, save_pretrained
@@ -55,6 +56,7 @@ class Converted:
     bytes: int
     """Of the tensors' values."""
     report: LoadReport
+    heads: CarriedHeads
 
 
 def convert(
@@ -65,10 +67,10 @@ def convert(
     config: Path | None = None,
     progress: Callable[[str], None] = lambda name: None,
 ) -> Converted:
-    """Writes a checkpoint folder with the configuration, the weights and the tokenizer's files of another one.
+    """Writes a checkpoint folder with the configuration, the weights, the tokenizer's files and heads of another one.
 
     Floats go through one tensor at a time; a quantised precision takes the memory of the quantised model. The folder
-    appears whole or not at all.
+    appears whole or not at all. Heads beside the source go along where the new weights are the very same in float32.
 
     Args:
         source: a folder with weights of any format that is read.
@@ -95,7 +97,9 @@ def convert(
             else:
                 tensors, size = _write_floats(checked, new, written, progress)
             _carry_over(folder, new)
-    return Converted(destination, source_format.name, written, chosen.name, tensors, size, checked.matching.report)
+            heads = carry_heads(folder, new)
+    report = checked.matching.report
+    return Converted(destination, source_format.name, written, chosen.name, tensors, size, report, heads)
 
 
 def _check_request(destination: Path, written: str) -> None:
