@@ -23,6 +23,7 @@ ROWS = {
     "workbench.ui": 9,
     "workbench.api": 9,
     "workbench.evaluating": 8,
+    "workbench.agreement": 8,
     "workbench.comparing": 8,
     "workbench.speed": 8,
     "workbench.precision_sides": 8,

@@ -182,3 +182,12 @@ def test_a_shard_size_of_nothing_is_refused_before_training(request_: TrainReque
     with pytest.raises(BadRequest, match="max_shard_bytes must be at least 1; got 0"):
         train_lm(replace(request_, max_shard_bytes=0), silent)
     assert not Path(request_.out).exists()
+
+
+def test_a_language_model_is_not_trained_by_several_processes_at_once(
+    request_: TrainRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(BadRequest, match="one process"):
+        train_lm(request_, print)
+    assert not Path(request_.out).exists()

@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same losses, the same head, and one of them writes."""
+"""Two processes train as one does: the same losses, the same head, and one of them writes; under FSDP as well."""
 
 import dataclasses
 import json
@@ -11,11 +11,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
 
 from tests.training.toy import answer, classify, losses, trained
+from workbench.errors import BadRequest, NumericalFailure
 from workbench.loading.formats.safetensors import SafetensorsCheckpoint
 from workbench.loading.heads import read_card
-from workbench.training.distribution import Processes
+from workbench.training.distribution import CONFIGURATION, Processes
 from workbench.training.heads import TrainAnswer, TrainClassify
 
 ROOT = Path(__file__).parents[2]
@@ -23,10 +26,23 @@ ENVIRONMENT = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1
 TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
 
 
-def train_in_two_processes(requests: Sequence[TrainClassify | TrainAnswer]) -> dict[str, list[float]]:
-    """The losses of each run, by its folder."""
-    listed = json.dumps([(type(request).__name__, dataclasses.asdict(request)) for request in requests])
-    command = [*TWO_PROCESSES, "-m", "tests.training.run_training", listed]
+FSDP = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", CONFIGURATION, "--num_machines", "1",
+        "--num_processes", "2", "--main_process_port", "0"]  # fmt: skip
+
+
+def train_in_two_processes(
+    requests: Sequence[TrainClassify | TrainAnswer],
+    launch: Sequence[str] = TWO_PROCESSES,
+    stops: Sequence[int | None] = (),
+) -> dict[str, list[float]]:
+    """The losses of each run, by its folder.
+
+    Args:
+        stops: after which step each is stopped; None: never.
+    """
+    told = zip(requests, stops or [None] * len(requests), strict=True)
+    listed = json.dumps([(type(request).__name__, dataclasses.asdict(request), stop) for request, stop in told])
+    command = [*launch, "-m", "tests.training.run_training", listed]
     done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, list[float]] = {}
@@ -70,3 +86,50 @@ def test_a_share_counts_each_row_once() -> None:
         mine = [share[rows] for share in shares]
         assert sorted(row for given, counted in mine if counted for row in given) == list(range(rows))
         assert all(given == [99] for given, counted in mine if not counted)
+
+
+def test_fsdp_with_the_configuration_that_ships_trains_as_one_process_and_goes_on(tmp_path: Path) -> None:
+    changes = {"batch_size": 7, "accumulate": 2, "learning_rate": 0.003}
+    requests = [classify(tmp_path, method="lora", epochs=0.5, **changes),
+                classify(tmp_path, method="full", epochs=1.0, **changes)]  # fmt: skip
+    alone = [replace(request, out=str(tmp_path / f"alone-{n}")) for n, request in enumerate(requests)]
+    spread = [replace(request, out=str(tmp_path / f"spread-{n}")) for n, request in enumerate(requests)]
+    found = train_in_two_processes([spread[0], spread[1], spread[1]], FSDP, [None, 3, None])
+    for ours, theirs in zip(alone, spread, strict=True):
+        assert found[theirs.out] == pytest.approx(losses(trained(ours)[1]), rel=1e-4)
+        mine, other = weights_of(ours.folder), weights_of(theirs.folder)
+        for name, value in mine.items():
+            torch.testing.assert_close(other[name], value, rtol=1e-3, atol=1e-4)
+        assert not list(tmp_path.glob("*.training"))
+
+
+def in_processes(monkeypatch: pytest.MonkeyPatch, *others: list[object]) -> Processes:
+    """Process 0 of several, to whom the others say what is given when they are asked."""
+    processes, said = Processes(1), iter(others)
+    monkeypatch.setattr(processes, "gather", lambda mine: [*mine, *next(said)])
+    return processes
+
+
+def test_processes_that_see_other_rows_say_which_part_differs(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = in_processes(monkeypatch, [["same", "others"]])
+    with pytest.raises(BadRequest, match=r"rows of process 1 differ.*same command and files"):
+        processes.agree(["same", "these"], ["settings", "rows"])
+
+
+def test_a_failure_in_one_process_ends_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = in_processes(monkeypatch, ["process 1: there is no file"])
+    with pytest.raises(BadRequest, match=r"Another process .* there is no file"), processes.failing_together():
+        pass
+
+
+def test_a_process_that_fails_tells_its_own_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = in_processes(monkeypatch, [])
+    with pytest.raises(NumericalFailure, match="mine"), processes.failing_together():
+        raise NumericalFailure("mine")
+
+
+def test_a_way_of_spreading_that_is_not_built_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    processes = Processes(1)
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.DEEPSPEED)
+    with pytest.raises(BadRequest, match="torchrun"):
+        processes._check_way()

@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 import torch
 
+from workbench.agreement import agree
 from workbench.console import (
     Command,
     add_model_options,
@@ -102,8 +103,9 @@ def _runs(
             head = options.head
             ready = [(task if head is None else with_head(manager, task, spec, head), data) for task, data in work]
             identity = manager.identity(spec, head)
-            for task, data in ready:
-                prepare(identity, task, data, asked)  # what is wrong with a later task shows before the first is asked
+            # What is wrong with a later task shows before the first is asked.
+            plans = [prepare(identity, task, data, asked).protocol.deciding for task, data in ready]
+            agree(process, plans)
             for task, data in ready:
                 with closing(evaluate(model, identity, task, data, asked, folder, process)) as steps:
                     runs.append(_watched(steps, task.name, process))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench.errors import BadRequest
+from workbench.evals.runs.process import this_process
 from workbench.gptj.config import GPTJConfig
 from workbench.loading.load import save_pretrained
 from workbench.loading.precision import named
@@ -61,6 +62,8 @@ def train_lm(request: TrainRequest, note: Callable[[str], None]) -> dict[str, An
         BadRequest: the texts or a setting can't be used, or the folder holds another run or model.
         BadCheckpoint: the state of the run in the folder is damaged.
     """
+    if this_process().count > 1:
+        raise BadRequest("train lm works in one process. Start it without torchrun or accelerate launch.")
     dtype = named(request.precision).dtype
     if dtype is None:
         raise BadRequest(f"A model is trained in float; got precision={request.precision!r}.")

@@ -1,20 +1,25 @@
 """Several processes, on one machine or many: accelerate decides how, by the command that started them.
 
 Alone, under `torchrun` (data parallel; on CPUs through gloo with ACCELERATE_USE_CPU=true), or under `accelerate launch`
-with FSDP or DeepSpeed configured. A step's rows do not depend on the number of processes: each takes its share of them.
+with the configuration of FSDP that lies beside this file. A step's rows do not depend on the number of processes: each
+takes its share of them.
 """
 
 import os
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import DistributedType, GradientAccumulationPlugin, gather_object
+from accelerate.utils import DistributedType, GradientAccumulationPlugin, broadcast_object_list, gather_object
 from torch import Tensor, nn
 
-SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
-"""Where no process holds all of the weights."""
+from workbench.errors import BadRequest, WorkbenchError
+
+Found = TypeVar("Found")
+CONFIGURATION = "workbench/training/fsdp.yaml"
+"""For `accelerate launch --config_file`."""
 
 
 def is_first_process() -> bool:
@@ -35,11 +40,68 @@ class Processes:
         self.count, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         self.device: torch.device = self.accelerator.device
         self.first: bool = self.accelerator.is_main_process
+        self._check_way()
 
     @property
     def sharded(self) -> bool:
         """Whether no process holds all of the weights."""
-        return self.accelerator.distributed_type in SHARDED
+        return self.accelerator.distributed_type == DistributedType.FSDP
+
+    def _check_way(self) -> None:
+        """Refuses what has not been built here, rather than to train something else.
+
+        Raises:
+            BadRequest: DeepSpeed, Megatron or the first FSDP is configured.
+        """
+        kind, plugin = self.accelerator.distributed_type, self.accelerator.state.fsdp_plugin if self.sharded else None
+        if kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM) or (plugin and plugin.fsdp_version != 2):
+            raise BadRequest(
+                f"Training does not work with {kind.value} as configured. Start it with torchrun, each process with "
+                f"the whole model, or with FSDP2: accelerate launch --config_file {CONFIGURATION}"
+            )
+
+    @contextmanager
+    def failing_together(self) -> Iterator[None]:
+        """A context that ends in an error in all processes if it does in one: none is left waiting for another.
+
+        Raises:
+            BadRequest: another process has failed, and why.
+        """
+        own: WorkbenchError | None = None
+        try:
+            yield
+        except WorkbenchError as error:
+            own = error
+        failures = self.gather([] if own is None else [f"process {self.rank}: {own}"])
+        if own is not None:
+            raise own
+        if failures:
+            raise BadRequest(f"Another process of this training has failed. {failures[0]}")
+
+    def agree(self, told: Sequence[str], names: Sequence[str]) -> None:
+        """Compares what each process is about to do.
+
+        Args:
+            names: what each text of `told` is, for the message.
+
+        Raises:
+            BadRequest: two differ; all processes say so.
+        """
+        for rank, other in enumerate(self.gather([list(told)])):
+            different = [name for name, mine, its in zip(names, told, other, strict=True) if mine != its]
+            if different:
+                raise BadRequest(
+                    f"The processes of this training do not see the same: {', '.join(different)} of process {rank} "
+                    f"differ from those of process {self.rank}. Give every process the same command and files."
+                )
+
+    def from_first(self, read: Callable[[], Found]) -> Found:
+        """What the first process reads, in all of them; its error too."""
+        found: list[Any] = [None]
+        with self.failing_together():
+            if self.first:
+                found = [read()]
+        return broadcast_object_list(found)[0] if self.count > 1 else found[0]
 
     def share(self, rows: Sequence[int], stand_in: int) -> tuple[list[int], int]:
         """This process's rows, and how many they count for.

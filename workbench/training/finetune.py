@@ -29,6 +29,7 @@ from workbench.training.state import (
     STATE_FILE,
     damaged,
     read_state,
+    shards_folder,
     trim_log,
     write_state,
 )  # fmt: skip
@@ -144,11 +145,11 @@ class FineTune:
         Args:
             as_saved: measure once more, with the trunk in this type; the network can't be trained on afterwards.
         """
-        learned, metrics = self.processes.learned(self.network), {}
+        measures = as_saved is not None and self.best is not None and not self.processes.sharded
+        learned, metrics = self._kept(measures), {}
         if self.best is not None:
-            learned = dict(read_state(self.folder, BEST_FILE)["learned"])
             metrics = {name: value for name, value in self.best.items() if name != "step"}
-        if as_saved is not None and metrics and not self.processes.sharded:
+        if measures:
             self._take(learned)
             self._plain.trunk = self._plain.trunk.to(as_saved) if self._plain.trunk is not None else None
             metrics = self._measure()
@@ -157,6 +158,18 @@ class FineTune:
         at_end = self.step == self.steps or self.out_of_patience
         return Result(learned, metrics, facts, self.seconds, None if at_end else self.step)
 
+    def _kept(self, everywhere: bool) -> dict[str, Tensor]:
+        """The weights that the run leaves: in the first process, or in all of them."""
+        if self.best is None:
+            return self.processes.learned(self.network)
+
+        def read() -> dict[str, Tensor]:
+            return dict(read_state(self.folder, BEST_FILE)["learned"])
+
+        if everywhere:
+            return self.processes.from_first(read)
+        return read() if self.processes.first else {}
+
     def save(self) -> None:
         """Writes the state in place of the old one, unless an interruption left it half changed or it is saved."""
         if not self._whole or self._saved_step == self.step:
@@ -164,22 +177,17 @@ class FineTune:
         state = {"names": self._names, "step": self.step, "seconds": self.seconds, "waited": self.waited,
                  "best": self.best}  # fmt: skip
         if self.processes.sharded:
-            self.processes.accelerator.save_state(str(self._shards))
+            self.processes.accelerator.save_state(str(shards_folder(self.folder)))
         else:
             state |= {"learned": self.processes.learned(self.network), "optimizer": self.optimizer.state_dict()}
         if self.processes.first:
             write_state(self.folder, state)
         self._saved_step = self.step
 
-    @property
-    def _shards(self) -> Path:
-        """Where a run whose weights are spread over processes keeps them."""
-        return self.folder.with_name(self.folder.name + ".training")
-
     def _resume(self) -> None:
-        if not (self.folder / STATE_FILE).exists():
+        if not self.processes.from_first((self.folder / STATE_FILE).exists):
             return
-        state = read_state(self.folder)
+        state = self.processes.from_first(lambda: read_state(self.folder))
         if state.get("names") != self._names:
             raise BadRequest(
                 f"{self.folder} holds an unfinished training with other settings, other data or another model. "
@@ -187,7 +195,7 @@ class FineTune:
             )
         try:
             if self.processes.sharded:
-                self.processes.accelerator.load_state(str(self._shards))
+                self.processes.accelerator.load_state(str(shards_folder(self.folder)))
             else:
                 self._take(state["learned"])
                 self.optimizer.load_state_dict(state["optimizer"])

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import time
 from collections.abc import Generator
+from typing import Any
 
 import torch
 
@@ -28,6 +29,7 @@ from workbench.training.task import Task, find_base, read_task, settings_of
 __all__ = ["FineTuneProgress", "TrainAnswer", "TrainClassify", "TrainHead", "Trained", "train_head"]
 
 Steps = Generator[FineTuneProgress, None, Trained]
+FLOATS = ("float32", "bfloat16", "float16")
 TOLD_ELSEWHERE = ("data", "validation", "out", "model", "precision", "method", "save_every")
 """Fields of a request that the card need not tell, or tells in another place."""
 NO_PART = ("data", "validation", "out", "model", "save_every")
@@ -46,12 +48,17 @@ def train_head(request: TrainClassify | TrainAnswer) -> Steps:
     """
     check_folder(request.folder, request.method)
     yield FineTuneProgress("loading", 0, 1)
-    base = find_base(request)
-    task = read_task(request, base)
-    adapter = _adapter(request, base)
-    processes, plan = Processes(request.accumulate), plan_task(request, base, task)
-    if not plan.fits and not processes.sharded:
-        raise NotEnoughMemory(plan.advice)
+    processes = Processes(request.accumulate)
+    with processes.failing_together():
+        base = find_base(request)
+        task = read_task(request, base)
+        adapter = _adapter(request, base)
+        plan = plan_task(request, base, task)
+        if not plan.fits and not processes.sharded:
+            raise NotEnoughMemory(plan.advice)
+        if processes.sharded:
+            _check_spreads(request, base)
+    processes.agree(_told(request, base, task), ("settings", "rows", "labels", "model"))
     precision = "float32" if request.method == "full" else request.precision
     trunk, _ = load_model(GPTJModel, base.folder, precision, device_map=processes.device)
     trunk.requires_grad_(request.method == "full")
@@ -127,6 +134,16 @@ def _fine_tune(request: TrainHead, base: Base, task: Task, network: HeadNetwork,
     return trained
 
 
+def _check_spreads(request: TrainHead, base: Base) -> None:
+    """Refuses what FSDP can't spread over processes."""
+    precision = _precision(request, base)
+    if precision not in FLOATS:
+        raise BadRequest(
+            f"FSDP spreads float weights over the processes, and this model is held in {precision}. Choose precision "
+            "bfloat16, or start with torchrun, where each process holds the whole model."
+        )
+
+
 def _saved_dtype(request: TrainHead, base: Base) -> torch.dtype:
     """Of a fully fine-tuned model: float32 where that was asked for, else as the checkpoint was."""
     return torch.float32 if request.precision == "float32" else base.dtype
@@ -134,8 +151,17 @@ def _saved_dtype(request: TrainHead, base: Base) -> torch.dtype:
 
 def _names(request: TrainHead, base: Base, task: Task) -> str:
     """What the run is: everything that its result depends on."""
+    return json.dumps(_parts(request, base, task), sort_keys=True)
+
+
+def _told(request: TrainHead, base: Base, task: Task) -> list[str]:
+    """The same, part by part."""
+    return [json.dumps(part, sort_keys=True) for part in _parts(request, base, task)]
+
+
+def _parts(request: TrainHead, base: Base, task: Task) -> list[Any]:
     fields = {name: value for name, value in dataclasses.asdict(request).items() if name not in NO_PART}
-    return json.dumps([fields, task.split.facts, task.labels, base.fingerprint], sort_keys=True)
+    return [fields, task.split.facts, task.labels, base.fingerprint]
 
 
 def _keep(request: TrainHead, base: Base, task: Task, result: Result, processes: Processes) -> Trained:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from workbench.gptj.config import GPTJConfig
 from workbench.gptj.lora import Adapter
-from workbench.gptj.model import GPTJModel, init_weights
+from workbench.gptj.model import GPTJBlock, GPTJModel, init_weights
 from workbench.training.examples import Example
 from workbench.training.objectives import Objective
 
@@ -42,6 +42,11 @@ class HeadNetwork(nn.Module):
         super().__init__()
         self.trunk, self.head, self.adapter = trunk, head, adapter
         self.objective, self.learns_trunk = objective, learns_trunk
+
+    @property
+    def _no_split_modules(self) -> list[str]:
+        """Under accelerate's name: the layers that FSDP gathers one at a time."""
+        return [] if self.trunk is None else [GPTJBlock.__name__]
 
     def forward(self, batch: Batch, features: Tensor | None = None) -> Tensor:
         """Logits in float32: (B, labels), or (B, T, 2) for spans.

@@ -1,5 +1,6 @@
 """What a training run leaves: a head's folder, or for full fine-tuning a checkpoint with the head in it."""
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from workbench.loading.heads import save_head, trunk_fingerprint
 from workbench.loading.load import save_pretrained
 from workbench.published import GPTJForQuestionAnswering, GPTJForSequenceClassification
 from workbench.text.tokenizer import Tokenizer
-from workbench.training.state import BEST_FILE, STATE_FILE
+from workbench.training.state import BEST_FILE, STATE_FILE, shards_folder
 
 STOPPED = "stopped"
 """Among a card's settings: at which step somebody stopped the run."""
@@ -123,6 +124,7 @@ def forget_state(folder: Path) -> None:
     """Takes away what only an unfinished run needs; the log stays."""
     for name in (STATE_FILE, BEST_FILE):
         (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(shards_folder(folder), ignore_errors=True)
 
 
 def _head(learned: Mapping[str, Tensor], card: HeadCard) -> nn.Linear:

@@ -36,6 +36,11 @@ def read_state(folder: Path, name: str = STATE_FILE) -> dict[str, Any]:
     return state
 
 
+def shards_folder(folder: Path) -> Path:
+    """Where a run whose weights are spread over processes keeps them: beside the head's folder, each its part."""
+    return folder.with_name(folder.name + ".training")
+
+
 def damaged(folder: Path, error: Exception) -> BadCheckpoint:
     """The error for a state file that can't be gone on from."""
     reason = str(error).strip().split("\n")[0].rstrip(".") or type(error).__name__
