@@ -1,5 +1,6 @@
 """The whole server in this process, on a tiny random model: what a check looks into, and mutants reach."""
 
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -21,8 +22,10 @@ from workbench.loading.load import save_pretrained
 from workbench.settings import Settings
 from workbench.text.language_model import LanguageModel
 from workbench.ui.bench import Bench, manager_of
+from workbench.ui.temporary import VARIABLE
 from workbench.ui.web import build
 
+PATIENCE_SECONDS = 60.0
 PROXIES = 1
 """So that a check can be many visitors: each says in X-Forwarded-For who it is."""
 
@@ -58,6 +61,13 @@ class Here:
         return True
 
 
+def visitors_client(here: Here, at_a_time: int) -> httpx.AsyncClient:
+    """The browsers of many visitors, who say in each request's headers who they are."""
+    # The server closes a connection that was idle for five seconds: one that is older is not used again.
+    limits = httpx.Limits(max_connections=at_a_time, keepalive_expiry=1.0)
+    return httpx.AsyncClient(base_url=here.url, timeout=PATIENCE_SECONDS, trust_env=False, limits=limits)
+
+
 def asked_text(prompt: str, tokens: int, seed: int = 1) -> dict[str, list[object]]:
     """What the page's endpoint /generate is called with."""
     return {"data": [prompt, tokens, 1.0, seed, [], "", "", {}]}
@@ -81,7 +91,11 @@ def served_here(profile: str = "public", context_tokens: int = 256, step_seconds
         time.sleep(step_seconds)
         return forward(*arguments, **named)  # type: ignore[arg-type]
 
-    with tempfile.TemporaryDirectory() as home, mock.patch.object(GPTJModel, "forward", slow):
+    with (
+        tempfile.TemporaryDirectory() as home,
+        mock.patch.object(GPTJModel, "forward", slow),
+        mock.patch.dict(os.environ, {VARIABLE: f"{home}/temporary"}),
+    ):
         folder = _write_checkpoint(Path(home, "tiny"), context_tokens)
         settings = Settings(
             model=str(folder),

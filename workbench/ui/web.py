@@ -21,6 +21,7 @@ from workbench.ui.bench import Bench, Page
 from workbench.ui.ending import Door, end, wait_for_the_end
 from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
+from workbench.ui.quiet_inputs import read_quietly
 from workbench.ui.scripts import styles
 from workbench.ui.shared_page import shared_markup
 from workbench.ui.status import loading_line, opening_line, ready_line
@@ -69,6 +70,7 @@ def build(bench: Bench) -> gr.Blocks:
     waiting = bench.settings.profile.waiting_events
     page.queue(max_size=waiting, api_open=False, default_concurrency_limit=4, status_update_rate=2.0)
     steady(page)
+    read_quietly(page)
     return page
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from unittest import mock
 
 from tests.reliability.goal import Goal, Mutant, Outcome
+from tests.reliability.overload import overloaded
 from tests.reliability.people import PATIENCE_SECONDS, answers_alone, crowd_model, requests, together
 from workbench.engine.engine import Engine
 from workbench.engine.limits import Limits
@@ -16,6 +17,7 @@ from workbench.errors import Busy
 
 ROWS, WAITING, PEOPLE = 4, 8, 120
 """Ten times as many people as are served or wait."""
+LEAST_OVER_HTTP = 180
 
 
 def check(size: int, seed: int) -> Outcome:
@@ -39,11 +41,16 @@ def check(size: int, seed: int) -> Outcome:
         together([lambda number=number: person(number) for number in range(min(PEOPLE, size))])  # type: ignore[misc]
     if counts["longest_line"] > WAITING:
         failures.append(f"{counts['longest_line']} waited, and there is room for {WAITING}")
+    served = overloaded(max(LEAST_OVER_HTTP, size // 5))
+    failures += served.failures
     level = (
         f"{size:,} requests of {PEOPLE} people on {ROWS} rows: all served at last, {counts['refused']:,} refusals that "
-        f"say how many are ahead, never more than {counts['longest_line']} in line"
+        f"say how many are ahead, never more than {counts['longest_line']} in line. Over HTTP, "
+        f"{served.counts.total():,} requests: {served.counts['served']:,} served, all others refused with a reason and Retry-After, at most "
+        f"{served.longest_line} in line, the page opened within {served.slowest_look:.2f} s"
     )
-    return Outcome(level, counts, tuple(failures))
+    over_http = {"http_served": served.counts["served"], "http_refused": served.counts["refused"]}
+    return Outcome(level, {**counts, **over_http}, tuple(failures))
 
 
 def _next(left: Any, lock: threading.Lock) -> int | None:

@@ -1,15 +1,25 @@
 """G16: whatever text people bring is answered or refused in words, and never becomes markup."""
 
+import csv
 import random
+import tempfile
+import unicodedata
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
+import pandas as pd
+
 from tests.reliability.goal import Goal, Mutant, Outcome
+from tests.reliability.hostile_requests import tried_over_http
 from tests.text.tiny import tiny_language_model
 from workbench.engine.jobs import Sampling
 from workbench.errors import WorkbenchError
+from workbench.evals.exports import predictions
+from workbench.evals.exports.predictions import write_csv
 from workbench.text.language_model import LanguageModel
 from workbench.text.requests import Generate, LogLikelihood
 from workbench.ui import parts
@@ -26,10 +36,10 @@ HARMLESS = {"div", "strong", "p", "span"}
 def check(size: int, seed: int) -> Outcome:
     """So many texts of odd pieces, asked as prompts, stop strings, bans and continuations, and shown as markup."""
     rng, failures, answered = random.Random(seed), list[str](), 0
+    texts = ["".join(rng.choice((*PIECES, "a word ")) for _ in range(rng.randint(1, 4))) for _ in range(size)]
     model = tiny_language_model()
     try:
-        for number in range(size):
-            text = "".join(rng.choice((*PIECES, "a word ")) for _ in range(rng.randint(1, 4)))
+        for number, text in enumerate(texts):
             for what, ask in _ways(model, text).items():
                 try:
                     ask()
@@ -41,8 +51,33 @@ def check(size: int, seed: int) -> Outcome:
             failures += _shown(f"text {number}", text)
     finally:
         model.engine.close()
-    level = f"{size:,} texts in four places: {answered:,} answered, the others refused in words; none became markup"
-    return Outcome(level, {"texts": size, "answered": answered}, tuple(failures))
+    failures += _exported(texts)
+    asked, wrong = tried_over_http(texts, seed)
+    failures += wrong
+    level = (
+        f"{size:,} texts in four places: {answered:,} answered, the others refused in words; none became markup. Sent "
+        f"to every endpoint: {asked:,} whole answers or refusals, no traceback. Written as CSV: no cell is a formula"
+    )
+    return Outcome(level, {"texts": size, "answered": answered, "requests": asked}, tuple(failures))
+
+
+def _exported(texts: Sequence[str]) -> list[str]:
+    """Cells of an exported table that a spreadsheet would run, and numbers that are others."""
+    numbers = ["-5", "+1.5", "-1e-9"]
+    texts = [text.encode("utf-8", "replace").decode() for text in texts]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "table.csv")
+        write_csv(pd.DataFrame({"=text": [*texts, *numbers]}, dtype=object), path)
+        with path.open(encoding="utf-8", newline="") as file:
+            read = [row[0] for row in csv.reader(file)]
+    found = [f"the exported cell {cell[:40]!r} is a formula" for cell in read[: -len(numbers)] if _is_formula(cell)]
+    return found + ([] if read[-len(numbers) :] == numbers else ["numbers were changed by the export"])
+
+
+def _is_formula(cell: str) -> bool:
+    """As the strictest of the spreadsheets sees it: what begins, after all that is not seen, with an operator."""
+    seen = unicodedata.normalize("NFKC", "".join(one for one in cell if one.isprintable() and not one.isspace()))
+    return seen[:1] in set("=+-@|%")
 
 
 def _ways(model: LanguageModel, text: str) -> dict[str, Any]:
@@ -80,6 +115,11 @@ def unescaped() -> AbstractContextManager[object]:
     return mock.patch("workbench.ui.parts.escape", lambda text: text)
 
 
+def formulas() -> AbstractContextManager[object]:
+    """Cells are exported as they are."""
+    return mock.patch.object(predictions, "safe_cell", lambda cell: cell)
+
+
 GOAL = Goal(
     name="G16",
     promise="Whatever text people bring is answered or refused in words, and never becomes markup",
@@ -88,5 +128,8 @@ GOAL = Goal(
     short=60,
     full=3_000,
     check=check,
-    mutants=(Mutant("texts are put into the page as they are", unescaped, 20),),
+    mutants=(
+        Mutant("texts are put into the page as they are", unescaped, 20),
+        Mutant("cells are exported as they are", formulas, 20),
+    ),
 )
