@@ -1,5 +1,6 @@
 """The Flax twin computes what our torch classes compute; `python -m tests.twins` runs this where JAX is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,13 @@ serialization = pytest.importorskip("flax", reason="python -m tests.twins instal
 jnp = jax.numpy
 twins = pytest.importorskip("workbench.twins.flax_gptj")
 CLASSES = {"trunk": "FlaxGPTJModel", "causal": "FlaxGPTJForCausalLM"}
+
+
+@pytest.fixture(autouse=True)
+def nothing_compiled_is_kept() -> Iterator[None]:
+    """What JAX compiled for one test's shapes serves no other, and a hundred tests' take gigabytes."""
+    yield
+    jax.clear_caches()
 
 
 def twin_of(kind: str, folder: Path) -> Any:

@@ -1,5 +1,6 @@
 """The TensorFlow twins compute what our torch classes compute; `python -m tests.twins` runs this where Keras is."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from workbench.loading.load import from_pretrained, save_pretrained
 from workbench.published import GPTJForCausalLM
 
 tf = pytest.importorskip("tensorflow", reason="python -m tests.twins installs it")
-pytest.importorskip("keras", reason="python -m tests.twins installs it")
+keras = pytest.importorskip("keras", reason="python -m tests.twins installs it")
 twins = pytest.importorskip("workbench.twins.tf_gptj")
 CLASSES = {
     "trunk": "TFGPTJModel",
@@ -25,6 +26,13 @@ CLASSES = {
     "classify": "TFGPTJForSequenceClassification",
     "answer": "TFGPTJForQuestionAnswering",
 }
+
+
+@pytest.fixture(autouse=True)
+def nothing_of_keras_is_kept() -> Iterator[None]:
+    """Keras keeps names and graphs of every model until it is told to let go."""
+    yield
+    keras.backend.clear_session()
 
 
 def twin_of(kind: str, folder: Path, dtype: str | None = None) -> Any:

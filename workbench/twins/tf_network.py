@@ -112,7 +112,8 @@ class TFGPTJAttention(keras.layers.Layer):
         scores = ops.matmul(ops.cast(queries, "float32"), ops.cast(ops.swapaxes(keys, 2, 3), "float32"))
         scores = ops.where(told.visible, scores / self.config.head_width**0.5, LOWEST)
         # Not ops.softmax, which warns of a mistake wherever a lone token looks at itself.
-        weights = ops.cast(ops.exp(scores - ops.logsumexp(scores, -1, keepdims=True)), values.dtype)
+        raised = ops.exp(scores - ops.max(scores, -1, keepdims=True))
+        weights = ops.cast(raised / ops.sum(raised, -1, keepdims=True), values.dtype)
         attended = ops.swapaxes(ops.matmul(self.attn_dropout(weights, training=training), values), 1, 2)
         merged = self.out_proj(ops.reshape(attended, ops.shape(x)))
         return self.resid_dropout(merged, training=training), (keys, values), weights
