@@ -11,9 +11,7 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 
 _log = logging.getLogger(__name__)
-WRONG = (
-    "What was sent does not fit this endpoint: the number or the kinds of its values are others. See its description."
-)
+WRONG = "What was sent does not fit: the number or the kinds of its values are others. See the endpoint's description."
 
 
 def read_quietly(page: gr.Blocks) -> None:

@@ -46,8 +46,9 @@ def check(size: int, seed: int) -> Outcome:
     level = (
         f"{size:,} requests of {PEOPLE} people on {ROWS} rows: all served at last, {counts['refused']:,} refusals that "
         f"say how many are ahead, never more than {counts['longest_line']} in line. Over HTTP, "
-        f"{served.counts.total():,} requests: {served.counts['served']:,} served, all others refused with a reason and Retry-After, at most "
-        f"{served.longest_line} in line, the page opened within {served.slowest_look:.2f} s"
+        f"{served.counts.total():,} requests: {served.counts['served']:,} served, all others refused with "
+        f"a reason and Retry-After, at most {served.longest_line} in line, the page opened within "
+        f"{served.slowest_look:.2f} s"
     )
     over_http = {"http_served": served.counts["served"], "http_refused": served.counts["refused"]}
     return Outcome(level, {**counts, **over_http}, tuple(failures))
