@@ -21,6 +21,7 @@ from tests.managed import (
     text_of,
 )
 from tests.text.tiny import tiny_network, write_checkpoint
+from workbench import opening
 from workbench.engine.prefix import MOST_BYTES, most_kept_bytes
 from workbench.errors import BadCheckpoint, BadRequest, CannotLoad, CheckpointNotFound, NotEnoughMemory
 from workbench.loading import spec as spec_module
@@ -176,3 +177,16 @@ def test_a_plan_for_what_is_not_there_says_so(folders: list[str], open_manager: 
         manager.plan(ModelSpec(folders[0], precision="int7"))
     with pytest.raises(BadRequest, match="context"):
         manager.plan(ModelSpec(folders[0]), context=10**6)
+
+
+def test_memory_that_ends_while_the_engine_begins_is_told_as_such(
+    folders: list[str], open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_thread(*arguments: object, **named: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    manager = open_manager()
+    monkeypatch.setattr(opening, "Engine", no_thread)
+    with pytest.raises(NotEnoughMemory, match="made ready"):
+        manager.load(ModelSpec(folders[0]))
+    assert manager.loaded() == []

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from workbench.engine.limits import Limits
 from workbench.engine.pace import PaceRecord
+from workbench.engine.served import is_out_of_memory
 from workbench.errors import BadRequest, Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
 from workbench.loading.devices import automatic_limits, cpu_threads, free_bytes, may_offload
@@ -254,7 +255,13 @@ class ModelManager:
         if found.spec.device_map == "auto" and limits is None and left is not None:
             limits = automatic_limits(left)
         room = Room(plan, limits, self._offload_folder, self._max_streams, self._cpu_threads, self._limits)
-        resident = loaded_here(found, tokenizer, self._shelf, room, progress)
+        try:
+            resident = loaded_here(found, tokenizer, self._shelf, room, progress)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            told = f"The memory ran out while {found.folder.name} was made ready ({error}). {plan.advice}"
+            raise NotEnoughMemory(told) from error
         resident.language_model.limits = self._offer.requests
         self._residents.add(resident)
         return resident

@@ -267,9 +267,12 @@ class Prefill:
         return hidden
 
 
+_NO_MEMORY = ("allocate memory", "can't start new thread")
+
+
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an allocation failed; on a CPU PyTorch says so by a plain RuntimeError, known by its words alone."""
-    told = isinstance(error, RuntimeError) and "allocate memory" in str(error)
+    """Whether an allocation failed; PyTorch on a CPU, and a thread without a stack, say so by their words alone."""
+    told = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
     return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
 
 
