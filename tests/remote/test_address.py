@@ -8,6 +8,7 @@ from workbench.errors import BadRequest
 from workbench.loading.spec import ModelSpec
 from workbench.manager import ModelManager
 from workbench.remote.address import is_remote, remote_name
+from workbench.remote.connect import _tokenizer
 from workbench.settings import RemoteSettings, read_remote, read_settings
 
 
@@ -76,3 +77,9 @@ def test_tokenizers_are_named_by_model_or_one_for_all() -> None:
     assert read_remote({"WORKBENCH_REMOTE_TOKENIZERS": "/gptj"}).tokenizer_of("any") == "/gptj"
     found = read_remote({"WORKBENCH_REMOTE_TOKENIZERS": "a=/one,b=two/three"})
     assert (found.tokenizer_of("a"), found.tokenizer_of("b"), found.tokenizer_of("c")) == ("/one", "two/three", "")
+
+
+@pytest.mark.parametrize("shipped", ["demo", "demo-small"])
+def test_a_shipped_models_tokenizer_is_known_by_its_name_alone(shipped: str) -> None:
+    tokenizer, _ = _tokenizer(shipped, {}, RemoteSettings())
+    assert tokenizer.size > 256

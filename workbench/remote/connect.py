@@ -11,7 +11,7 @@ from workbench.loading.config_file import CONFIG, read_config
 from workbench.loading.identity import ModelIdentity
 from workbench.loading.memory import MemoryPlan, available_memory_bytes
 from workbench.loading.source import HUB_ID
-from workbench.loading.spec import DEMO, ModelSpec, locate
+from workbench.loading.spec import SHIPPED, ModelSpec, locate
 from workbench.remote.abilities import KINDS, UNKNOWN, find_abilities
 from workbench.remote.address import RemoteName, remote_name
 from workbench.remote.client import Client
@@ -110,15 +110,15 @@ def _card(name: RemoteName, cards: list[dict[str, Any]]) -> dict[str, Any]:
 def _tokenizer(model: str, card: dict[str, Any], settings: RemoteSettings) -> tuple[Tokenizer, Path]:
     """The model's tokenizer and its folder: as the settings say, or of the checkpoint that the server names.
 
-    A folder that a server names is one of its own machine, so of its names only the demo and Hub ids are followed.
+    A folder that a server names is one of its own machine, so of its names only the demos and Hub ids are followed.
     """
     own = str(card.get("root") or model)
-    named = settings.tokenizer_of(model) or (own if own == DEMO or HUB_ID.fullmatch(own) else "")
+    named = settings.tokenizer_of(model) or (own if own in SHIPPED or HUB_ID.fullmatch(own) else "")
     hint = f"Name its folder or Hub id: WORKBENCH_REMOTE_TOKENIZERS={model}=FOLDER."
     if not named:
         raise CannotLoad(f"Texts for {model!r} are cut into tokens here, and its tokenizer is not known. {hint}")
     try:
-        is_name = named == DEMO or HUB_ID.fullmatch(named)
+        is_name = named in SHIPPED or HUB_ID.fullmatch(named)
         folder = locate(ModelSpec(named), weights=False).folder if is_name else Path(named).expanduser()
         return Tokenizer.from_folder(folder), folder
     except CannotLoad as error:
