@@ -11,8 +11,8 @@ from workbench.guard.clients import Traffic
 from workbench.guard.guard import guard_before
 from workbench.settings import read_settings
 from workbench.ui.bench import Bench, manager_of
-from workbench.ui.temporary import keep_small, remove, temporary_folder
-from workbench.ui.watchdog import Watchdog
+from workbench.ui.host.temporary import keep_small, remove, temporary_folder
+from workbench.ui.host.watchdog import Watchdog
 from workbench.ui.web import build, launch
 
 try:

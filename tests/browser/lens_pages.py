@@ -8,7 +8,7 @@ import gradio as gr
 
 from tests.ui.serving import behind_the_guard
 from workbench.text.requests import Alternative, Generate, Generated, TokenText
-from workbench.ui.lens import LensLines, ScoredText, lens, score_lines, with_difference
+from workbench.ui.lens.lens import LensLines, ScoredText, lens, score_lines, with_difference
 
 PAYLOAD = "<img src=x onerror=alert(1)>"
 LONG = "x" * 100_000

@@ -10,7 +10,7 @@ import pytest
 
 from tests.browser.pages import expect, pick, playwright, serve, watched
 from tests.ui.fake_classes import ClassifyingManager
-from workbench.ui.class_examples import EXAMPLES
+from workbench.ui.classify.class_examples import EXAMPLES
 
 HOSTILE = "<img src=x onerror=alert(1)>${alert(2)} great"
 

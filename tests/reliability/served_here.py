@@ -22,7 +22,7 @@ from workbench.loading.load import save_pretrained
 from workbench.settings import Settings
 from workbench.text.language_model import LanguageModel
 from workbench.ui.bench import Bench, manager_of
-from workbench.ui.temporary import VARIABLE
+from workbench.ui.host.temporary import VARIABLE
 from workbench.ui.web import build
 
 PATIENCE_SECONDS = 60.0

@@ -14,8 +14,8 @@ from workbench.loading.loaded import LoadedModel
 from workbench.loading.names import LoadReport
 from workbench.loading.spec import ModelSpec
 from workbench.text.requests import Generate, Generated, TokenText
-from workbench.ui.lens import LensLines
-from workbench.ui.memory_view import cards_markup
+from workbench.ui.lens.lens import LensLines
+from workbench.ui.models.memory_view import cards_markup
 
 FAR = LoadedModel(ModelSpec("http://host/v1#<m>"), [], 1.0, LoadReport(), served_by="http://host")
 

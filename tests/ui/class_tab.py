@@ -11,16 +11,16 @@ from workbench.evals.data.tables import LOCAL, Table, read_table
 from workbench.evals.methods.head import MULTI_LABEL
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
-from workbench.ui.asking_tokens import looked_at
 from workbench.ui.bench import Bench, Page
-from workbench.ui.class_asking import all_shown, asked_of_all, explained_by_all, looks_of
-from workbench.ui.class_batch import Batch, Batches
-from workbench.ui.class_examples import EXAMPLES
-from workbench.ui.class_form import settings_column
-from workbench.ui.class_many import ended, many_texts
-from workbench.ui.class_one import one_text
-from workbench.ui.class_running import classified_by_all
-from workbench.ui.sides_bar import sides_bar
+from workbench.ui.classify.class_asking import all_shown, asked_of_all, explained_by_all, looks_of
+from workbench.ui.classify.class_batch import Batch, Batches
+from workbench.ui.classify.class_examples import EXAMPLES
+from workbench.ui.classify.class_form import settings_column
+from workbench.ui.classify.class_many import ended, many_texts
+from workbench.ui.classify.class_one import one_text
+from workbench.ui.classify.class_running import classified_by_all
+from workbench.ui.lens.asking_tokens import looked_at
+from workbench.ui.sides.sides_bar import sides_bar
 
 DEMO = ModelSpec("demo")
 SMS = "label,sms\nham,can you bring milk home\nspam,claim your free prize\nham,win the prize\nspam,BOOM\n"

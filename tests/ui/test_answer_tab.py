@@ -17,14 +17,14 @@ from workbench.errors import BadRequest
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
 from workbench.text.requests import Span, Spans
-from workbench.ui.answer_request import answer_record, build_question, checked_threshold, worked_examples
-from workbench.ui.answer_settings import Ask, settings_column
-from workbench.ui.answer_settings import _first_head as first_head
-from workbench.ui.answer_settings import _lists as lists
-from workbench.ui.answer_view import answer_text
+from workbench.ui.answer.answer_request import answer_record, build_question, checked_threshold, worked_examples
+from workbench.ui.answer.answer_settings import Ask, settings_column
+from workbench.ui.answer.answer_settings import _first_head as first_head
+from workbench.ui.answer.answer_settings import _lists as lists
+from workbench.ui.answer.answer_view import answer_text
 from workbench.ui.bench import Bench
 from workbench.ui.head_choice import card_markup, fitting_heads, method_choices, picked_head, served_head
-from workbench.ui.sides_bar import sides_bar
+from workbench.ui.sides.sides_bar import sides_bar
 from workbench.ui.web import build
 
 os.environ.setdefault("NO_PROXY", "localhost,127.0.0.1")

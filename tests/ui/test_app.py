@@ -12,7 +12,7 @@ from workbench.guard.clients import Traffic
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.watchdog import Watchdog
+from workbench.ui.host.watchdog import Watchdog
 from workbench.ui.web import _opened, _warm, build, launch
 
 APP = str(Path(__file__).parents[2] / "app.py")

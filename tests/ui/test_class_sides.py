@@ -7,8 +7,8 @@ import pytest
 from tests.ui.class_tab import SEVERAL, SMS, Tab
 from tests.ui.fake_classes import ClassifyingManager, class_card
 from workbench.errors import BadRequest
-from workbench.ui.class_many import swapped
-from workbench.ui.class_one import moved
+from workbench.ui.classify.class_many import swapped
+from workbench.ui.classify.class_one import moved
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from tests.ui.class_tab import Tab
 from tests.ui.fake_classes import ClassifyingManager
 from workbench.errors import BadRequest
-from workbench.ui.class_one import moved
+from workbench.ui.classify.class_one import moved
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workbench.evals.methods.labels import ClassPrediction
-from workbench.ui.charts import LEFT, SIDE, TOP, chart, line
-from workbench.ui.class_view import MOST_BARS, Cost, answer_words, is_right, percent, prediction_markup
-from workbench.ui.metrics_view import MOST_CLASSES, metrics_markup
-from workbench.ui.threshold_view import best_threshold, sweepable, threshold_markup
+from workbench.ui.charts.charts import LEFT, SIDE, TOP, chart, line
+from workbench.ui.charts.metrics_view import MOST_CLASSES, metrics_markup
+from workbench.ui.classify.class_view import MOST_BARS, Cost, answer_words, is_right, percent, prediction_markup
+from workbench.ui.classify.threshold_view import best_threshold, sweepable, threshold_markup
 
 HOSTILE = "<img src=x onerror=alert(1)>\"'&lt;${alert(2)}"
 TAGS = {

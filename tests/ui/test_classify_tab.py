@@ -15,13 +15,13 @@ from workbench.errors import BadRequest
 from workbench.evals.methods.labels import ClassPrediction, TextExample
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.class_batch import Batch, typed_examples
-from workbench.ui.class_examples import EXAMPLES
-from workbench.ui.class_form import _lists as lists
-from workbench.ui.class_many import end_notice, ended
-from workbench.ui.class_methods import Asked
-from workbench.ui.class_one import shown_row
-from workbench.ui.sides import Chosen
+from workbench.ui.classify.class_batch import Batch, typed_examples
+from workbench.ui.classify.class_examples import EXAMPLES
+from workbench.ui.classify.class_form import _lists as lists
+from workbench.ui.classify.class_many import end_notice, ended
+from workbench.ui.classify.class_methods import Asked
+from workbench.ui.classify.class_one import shown_row
+from workbench.ui.sides.sides import Chosen
 
 
 @pytest.fixture

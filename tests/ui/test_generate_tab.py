@@ -10,13 +10,13 @@ from tests.ui.fake import FakeManager
 from workbench.errors import BadRequest, NotEnoughMemory
 from workbench.settings import Settings
 from workbench.text.requests import Generate
-from workbench.ui.asking_sides import side_columns
 from workbench.ui.bench import Bench, Page
-from workbench.ui.blind_view import ballot_view
-from workbench.ui.generate_columns import column_view
-from workbench.ui.generate_settings import settings_view
-from workbench.ui.lens import LensLines
-from workbench.ui.sides_bar import sides_bar
+from workbench.ui.generate.generate_columns import column_view
+from workbench.ui.generate.generate_settings import settings_view
+from workbench.ui.lens.lens import LensLines
+from workbench.ui.sides.asking_sides import side_columns
+from workbench.ui.sides.blind_view import ballot_view
+from workbench.ui.sides.sides_bar import sides_bar
 from workbench.ui.tabs import generate
 from workbench.ui.tabs.generate import View, _left, _swapped, branched
 

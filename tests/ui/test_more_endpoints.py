@@ -10,11 +10,11 @@ import pytest
 from tests.ui.fake_runs import bench
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.evaluate_endpoint import evaluate_endpoint
-from workbench.ui.model_endpoints import model_endpoints
-from workbench.ui.precision_endpoint import precision_endpoint
-from workbench.ui.run_endpoints import run_endpoints
-from workbench.ui.train_endpoint import asked_training, train_endpoint
+from workbench.ui.benchmark.evaluate_endpoint import evaluate_endpoint
+from workbench.ui.models.model_endpoints import model_endpoints
+from workbench.ui.precision.precision_endpoint import precision_endpoint
+from workbench.ui.runs.run_endpoints import run_endpoints
+from workbench.ui.train.train_endpoint import asked_training, train_endpoint
 
 
 def endpoint(page: Bench, name: str) -> Any:

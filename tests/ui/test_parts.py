@@ -9,8 +9,8 @@ from workbench.errors import BadCheckpoint
 from workbench.manager import ModelSpec
 from workbench.settings import Settings
 from workbench.ui.bench import Bench
-from workbench.ui.figures import figures
-from workbench.ui.memory_view import cards_markup, plan_markup
+from workbench.ui.generate.figures import figures
+from workbench.ui.models.memory_view import cards_markup, plan_markup
 from workbench.ui.parts import bytes_text, chip, count_text, error_notice, notice, progress_bar, seconds_text
 from workbench.ui.status import loading_line, ready_line
 

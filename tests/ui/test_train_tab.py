@@ -14,13 +14,13 @@ from workbench.settings import Settings
 from workbench.training.head_request import TrainAnswer, TrainClassify
 from workbench.training.progress import FineTuneProgress
 from workbench.ui.bench import Bench, Page
-from workbench.ui.sides_bar import sides_bar
+from workbench.ui.sides.sides_bar import sides_bar
 from workbench.ui.tabs import train
 from workbench.ui.tabs.train import View, check_local
-from workbench.ui.train_data import fewest_values, question_facts, read_rows, table_facts
-from workbench.ui.train_form import Form, form_view, head_name, shown_for
-from workbench.ui.train_view import MOST_POINTS, Curves, plan_bars, progress_line, trained_markup
-from workbench.ui.training_desk import TrainingDesk
+from workbench.ui.train.train_data import fewest_values, question_facts, read_rows, table_facts
+from workbench.ui.train.train_form import Form, form_view, head_name, shown_for
+from workbench.ui.train.train_view import MOST_POINTS, Curves, plan_bars, progress_line, trained_markup
+from workbench.ui.train.training_desk import TrainingDesk
 
 
 @pytest.fixture

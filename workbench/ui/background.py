@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from workbench.ui.streams import UPDATE_SECONDS
+from workbench.ui.generate.streams import UPDATE_SECONDS
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

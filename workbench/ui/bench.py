@@ -16,13 +16,13 @@ from workbench.loading.offer import named_specs, offer_of
 from workbench.manager import ModelManager, ModelSpec
 from workbench.settings import Settings
 from workbench.speed import MemorySpeed
-from workbench.ui.address import Address
-from workbench.ui.bench_desk import BenchDesk
-from workbench.ui.room import check_room
-from workbench.ui.sides import Sides
+from workbench.ui.benchmark.bench_desk import BenchDesk
+from workbench.ui.host.room import check_room
+from workbench.ui.links.address import Address
+from workbench.ui.sides.sides import Sides
+from workbench.ui.sides.votes import VoteStore
 from workbench.ui.spec_names import asked_spec, spec_name
-from workbench.ui.training_desk import TrainingDesk
-from workbench.ui.votes import VoteStore
+from workbench.ui.train.training_desk import TrainingDesk
 
 __all__ = ["Bench", "FirstLoad", "Page", "Tab", "asked_spec", "spec_name"]
 

@@ -7,8 +7,8 @@ import gradio as gr
 
 from workbench.manager import LoadedModel, ModelSpec
 from workbench.ui.bench import Page
+from workbench.ui.generate.streams import load_steps
 from workbench.ui.status import load_bar, ready_line
-from workbench.ui.streams import load_steps
 
 
 def made_ready(page: Page, notice: gr.HTML, spec: ModelSpec) -> Iterator[dict[Any, Any]]:

@@ -1,5 +1,6 @@
-"""The page's own scripts and style sheets, which lie beside this file."""
+"""The page's own scripts and style sheets, which lie in the rooms of the page."""
 
+from operator import attrgetter
 from pathlib import Path
 
 _FOLDER = Path(__file__).parent
@@ -12,8 +13,9 @@ def script(*names: str) -> str:
 
 def styles() -> str:
     """Every style sheet, in the order of their names: each part of the page brings its own."""
-    return "\n".join(_text(path.name) for path in sorted(_FOLDER.glob("*.css")))
+    return "\n".join(path.read_text("utf-8") for path in sorted(_FOLDER.rglob("*.css"), key=attrgetter("name")))
 
 
 def _text(name: str) -> str:
-    return (_FOLDER / name).read_text(encoding="utf-8")
+    (path,) = _FOLDER.rglob(name)
+    return path.read_text(encoding="utf-8")

@@ -16,21 +16,22 @@ from workbench.errors import BadRequest, MissingDependency, WorkbenchError
 from workbench.manager import LoadedModel
 from workbench.profiles import LOCAL, Profile
 from workbench.settings import Settings
-from workbench.ui import address_bar, sides_bar
 from workbench.ui.bench import Bench, Page
-from workbench.ui.ending import Door, end, wait_for_the_end
+from workbench.ui.generate.streams import load_steps
+from workbench.ui.host.ending import Door, end, wait_for_the_end
+from workbench.ui.host.quiet_inputs import read_quietly
+from workbench.ui.host.shared_page import shared_markup
+from workbench.ui.host.steady_queue import steady
+from workbench.ui.host.temporary import VARIABLE
+from workbench.ui.host.watchdog import Watchdog
+from workbench.ui.links import address_bar
 from workbench.ui.page_head import page_head
 from workbench.ui.parts import error_notice, told
-from workbench.ui.quiet_inputs import read_quietly
 from workbench.ui.scripts import styles
-from workbench.ui.shared_page import shared_markup
+from workbench.ui.sides import sides_bar
 from workbench.ui.status import loading_line, opening_line, ready_line
-from workbench.ui.steady_queue import steady
-from workbench.ui.streams import load_steps
 from workbench.ui.tabs import answer, benchmark, classify, generate, models, precision, runs, train
-from workbench.ui.temporary import VARIABLE
 from workbench.ui.theme import workbench_theme
-from workbench.ui.watchdog import Watchdog
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from tests.reliability.goal import Goal, Mutant, Outcome
 from tests.reliability.served_here import Here, asked_text, served_here
 from workbench.engine.handle import Handle
 from workbench.errors import Cancelled
-from workbench.ui import steady_queue
+from workbench.ui.host import steady_queue
 
 ABSENT_SECONDS = 15.0
 """After which nothing is computed for somebody who does not listen."""

@@ -12,7 +12,7 @@ import httpx
 
 from tests.reliability.goal import Goal, Mutant, Outcome
 from tests.ui.serving import behind_the_guard
-from workbench.ui import steady_queue
+from workbench.ui.host import steady_queue
 
 WAITING, MAILBOXES = 20, 50
 """People who wait, and sessions that the queue keeps: far fewer than come."""

@@ -9,7 +9,7 @@ from unittest import mock
 
 from tests.reliability.goal import Goal, Mutant, Outcome
 from workbench.profiles import DiskLimits
-from workbench.ui import temporary
+from workbench.ui.host import temporary
 
 LIMITS = DiskLimits(bytes=1_000_000, seconds=3600.0, sweep_seconds=30.0)
 BETWEEN_SWEEPS, HOUR = 20, 3600.0

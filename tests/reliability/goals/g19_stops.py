@@ -27,7 +27,8 @@ from workbench.evals.runs.store import RunStore
 from workbench.evaluating import Evaluation, all_tasks, asked_again, run_evaluation
 from workbench.gptj.model import GPTJModel
 from workbench.manager import ModelManager, ModelSpec
-from workbench.ui import ending, web
+from workbench.ui import web
+from workbench.ui.host import ending
 
 MODEL, TASKS, EXAMPLES, SHOTS = "demo-small", ("our_questions", "our_sentiment"), 40, 4
 STREAMS = 4

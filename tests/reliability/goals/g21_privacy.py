@@ -21,7 +21,8 @@ from tests.reliability.goal import Goal, Mutant, Outcome
 from tests.reliability.served_here import Here, asked_text, served_here, visitor_headers, visitors_client
 from workbench.api.answers import Answer
 from workbench.profiles import PUBLIC
-from workbench.ui import temporary, web
+from workbench.ui import web
+from workbench.ui.host import temporary
 
 NONCE = re.compile(rb"nonce[0-9a-f]{16}")
 AT_A_TIME = 8

@@ -5,17 +5,17 @@ Every side in use is asked the same questions at once.
 
 import gradio as gr
 
-from workbench.ui.address import Kept
-from workbench.ui.answer_asking import connect_one
-from workbench.ui.answer_batch import batch_view
-from workbench.ui.answer_endpoint import answer_endpoint
-from workbench.ui.answer_one import one_question
-from workbench.ui.answer_running import connect_batch
-from workbench.ui.answer_settings import connect_lists, settings_column
+from workbench.ui.answer.answer_asking import connect_one
+from workbench.ui.answer.answer_batch import batch_view
+from workbench.ui.answer.answer_endpoint import answer_endpoint
+from workbench.ui.answer.answer_one import one_question
+from workbench.ui.answer.answer_running import connect_batch
+from workbench.ui.answer.answer_settings import connect_lists, settings_column
 from workbench.ui.bench import Page, Tab
-from workbench.ui.code_panels import answer_code
-from workbench.ui.kept_sides import keep_sides
-from workbench.ui.snippet_view import code_panel
+from workbench.ui.links.address import Kept
+from workbench.ui.links.code_panels import answer_code
+from workbench.ui.links.kept_sides import keep_sides
+from workbench.ui.links.snippet_view import code_panel
 
 
 def build(page: Page, container: gr.Tab) -> None:

@@ -11,18 +11,18 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.evaluating import all_tasks
 from workbench.manager import ModelSpec
-from workbench.ui.address import Kept
-from workbench.ui.asking_sides import chosen_spec, side_head
 from workbench.ui.bench import Bench, Page, Tab
-from workbench.ui.benchmark_form import FILE, HEAD_NAMES, Form, files_of, form_view, head_choices, task_lists
-from workbench.ui.benchmark_view import DESK_JS, EMPTY_DESK, desk_markup, table_markup, task_markup
-from workbench.ui.code_panels import benchmark_code
-from workbench.ui.evaluate_endpoint import evaluate_endpoint
-from workbench.ui.kept_upload import kept_upload
+from workbench.ui.benchmark.benchmark_form import FILE, HEAD_NAMES, Form, files_of, form_view, head_choices, task_lists
+from workbench.ui.benchmark.benchmark_view import DESK_JS, EMPTY_DESK, desk_markup, table_markup, task_markup
+from workbench.ui.benchmark.evaluate_endpoint import evaluate_endpoint
+from workbench.ui.benchmark.try_task import tried_markup
+from workbench.ui.host.kept_upload import kept_upload
+from workbench.ui.links.address import Kept
+from workbench.ui.links.code_panels import benchmark_code
+from workbench.ui.links.snippet_view import code_panel
 from workbench.ui.parts import notice, told
 from workbench.ui.ready import made_ready
-from workbench.ui.snippet_view import code_panel
-from workbench.ui.try_task import tried_markup
+from workbench.ui.sides.asking_sides import chosen_spec, side_head
 
 Updates = dict[Any, Any]
 

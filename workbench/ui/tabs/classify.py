@@ -9,19 +9,19 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.ui.address import Kept
-from workbench.ui.asking_sides import SideSettings
 from workbench.ui.bench import Page, Tab
-from workbench.ui.class_asking import connect_one
-from workbench.ui.class_endpoint import classify_endpoint
-from workbench.ui.class_examples import EXAMPLES
-from workbench.ui.class_form import Form, connect_forms, settings_column
-from workbench.ui.class_many import Many, many_texts
-from workbench.ui.class_one import One, one_text, shown_row
-from workbench.ui.class_running import connect_many
-from workbench.ui.code_panels import classify_code
-from workbench.ui.kept_sides import keep_sides
-from workbench.ui.snippet_view import code_panel
+from workbench.ui.classify.class_asking import connect_one
+from workbench.ui.classify.class_endpoint import classify_endpoint
+from workbench.ui.classify.class_examples import EXAMPLES
+from workbench.ui.classify.class_form import Form, connect_forms, settings_column
+from workbench.ui.classify.class_many import Many, many_texts
+from workbench.ui.classify.class_one import One, one_text, shown_row
+from workbench.ui.classify.class_running import connect_many
+from workbench.ui.links.address import Kept
+from workbench.ui.links.code_panels import classify_code
+from workbench.ui.links.kept_sides import keep_sides
+from workbench.ui.links.snippet_view import code_panel
+from workbench.ui.sides.asking_sides import SideSettings
 
 Updates = dict[Any, Any]
 

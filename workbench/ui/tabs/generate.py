@@ -8,21 +8,22 @@ import gradio as gr
 
 from workbench.errors import BadRequest
 from workbench.text.requests import Generate
-from workbench.ui import blind_view, generate_settings
-from workbench.ui.address import Kept
-from workbench.ui.asking_sides import side_columns, side_head
 from workbench.ui.bench import Page, Tab
-from workbench.ui.blind import shuffled
-from workbench.ui.blind_view import Ballot, ballot_view
-from workbench.ui.code_panels import generate_code
-from workbench.ui.endpoints import generate_endpoint
-from workbench.ui.generate_columns import Asked, Column, Shown, column_view, emptied, write
-from workbench.ui.generate_settings import GenerateSettings, drawn_anew, settings_view
+from workbench.ui.generate import generate_settings
+from workbench.ui.generate.endpoints import generate_endpoint
+from workbench.ui.generate.generate_columns import Asked, Column, Shown, column_view, emptied, write
+from workbench.ui.generate.generate_settings import GenerateSettings, drawn_anew, settings_view
+from workbench.ui.generate.prompts import PROMPTS
+from workbench.ui.links.address import Kept
+from workbench.ui.links.code_panels import generate_code
+from workbench.ui.links.snippet_view import code_panel
 from workbench.ui.parts import told
-from workbench.ui.prompts import PROMPTS
-from workbench.ui.sides import LETTERS, Sides
-from workbench.ui.sides_memory import check_together
-from workbench.ui.snippet_view import code_panel
+from workbench.ui.sides import blind_view
+from workbench.ui.sides.asking_sides import side_columns, side_head
+from workbench.ui.sides.blind import shuffled
+from workbench.ui.sides.blind_view import Ballot, ballot_view
+from workbench.ui.sides.sides import LETTERS, Sides
+from workbench.ui.sides.sides_memory import check_together
 
 Updates = dict[Any, Any]
 

@@ -14,13 +14,13 @@ from workbench.loading.precision import precisions
 from workbench.manager import LoadedModel, ModelSpec
 from workbench.speed import MEASURED, computes_on_cpu, far_below_limit, limits_text, speed_of, wrote_alone
 from workbench.ui.bench import Bench, Page, Tab, asked_spec, spec_name
-from workbench.ui.endpoints import plan_endpoint
-from workbench.ui.memory_view import cards_markup, plan_markup
-from workbench.ui.model_endpoints import model_endpoints
+from workbench.ui.generate.endpoints import plan_endpoint
+from workbench.ui.generate.streams import load_steps, paced
+from workbench.ui.models.memory_view import cards_markup, plan_markup
+from workbench.ui.models.model_endpoints import model_endpoints
+from workbench.ui.models.speed_view import machine_markup, measuring_markup, plan_limits, speed_markup, waiting_markup
 from workbench.ui.parts import notice, told
-from workbench.ui.speed_view import machine_markup, measuring_markup, plan_limits, speed_markup, waiting_markup
 from workbench.ui.status import load_bar, ready_line
-from workbench.ui.streams import load_steps, paced
 
 Updates = dict[Any, Any]
 

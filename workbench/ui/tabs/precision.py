@@ -18,15 +18,15 @@ from workbench.evals.task import Task
 from workbench.json_values import json_value
 from workbench.manager import ModelSpec
 from workbench.precision_sides import compared_precisions
-from workbench.ui.address import Kept
 from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab, spec_name
-from workbench.ui.code_panels import precision_code
+from workbench.ui.links.address import Kept
+from workbench.ui.links.code_panels import precision_code
+from workbench.ui.links.snippet_view import code_panel
 from workbench.ui.parts import notice, progress_bar, told
-from workbench.ui.precision_endpoint import precision_endpoint
-from workbench.ui.precision_form import PROMPT, TASK, TEXT, Form, checkpoints, form_view
-from workbench.ui.precision_view import EMPTY_REPORT, report_markup
-from workbench.ui.snippet_view import code_panel
+from workbench.ui.precision.precision_endpoint import precision_endpoint
+from workbench.ui.precision.precision_form import PROMPT, TASK, TEXT, Form, checkpoints, form_view
+from workbench.ui.precision.precision_view import EMPTY_REPORT, report_markup
 from workbench.ui.status import ready_line
 
 Updates = dict[Any, Any]

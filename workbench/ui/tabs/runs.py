@@ -10,13 +10,13 @@ from workbench.errors import BadRequest
 from workbench.evals.runs.run import Run
 from workbench.loading.precision import precisions
 from workbench.ui.bench import Bench, Page, Tab
-from workbench.ui.compare_view import compared, compared_markup
 from workbench.ui.parts import notice, told
-from workbench.ui.run_actions import delete_runs, found_runs, same_on_another, what_finishes
-from workbench.ui.run_details import protocol_markup, run_downloads
-from workbench.ui.run_endpoints import run_endpoints
-from workbench.ui.run_examples import Examples, connect_examples, examples_view
-from workbench.ui.runs_view import BOARD_JS, board_markup, opened_markup
+from workbench.ui.runs.compare_view import compared, compared_markup
+from workbench.ui.runs.run_actions import delete_runs, found_runs, same_on_another, what_finishes
+from workbench.ui.runs.run_details import protocol_markup, run_downloads
+from workbench.ui.runs.run_endpoints import run_endpoints
+from workbench.ui.runs.run_examples import Examples, connect_examples, examples_view
+from workbench.ui.runs.runs_view import BOARD_JS, board_markup, opened_markup
 
 Updates = dict[Any, Any]
 

@@ -16,13 +16,13 @@ from workbench.training.plan import plan_training
 from workbench.training.progress import FineTuneProgress
 from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab
+from workbench.ui.host.upload import likely_columns
 from workbench.ui.parts import notice, told
-from workbench.ui.train_data import fewest_values, question_facts, read_rows, table_facts
-from workbench.ui.train_endpoint import train_endpoint
-from workbench.ui.train_form import Form, form_view, head_name, hint_markup, shown_for
-from workbench.ui.train_view import Curves, data_facts, plan_bars, progress_line, trained_markup
-from workbench.ui.training_desk import TrainingDesk
-from workbench.ui.upload import likely_columns
+from workbench.ui.train.train_data import fewest_values, question_facts, read_rows, table_facts
+from workbench.ui.train.train_endpoint import train_endpoint
+from workbench.ui.train.train_form import Form, form_view, head_name, hint_markup, shown_for
+from workbench.ui.train.train_view import Curves, data_facts, plan_bars, progress_line, trained_markup
+from workbench.ui.train.training_desk import TrainingDesk
 
 Updates = dict[Any, Any]
 

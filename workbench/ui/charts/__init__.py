@@ -1,0 +1,1 @@
+"""Drawings in SVG, in the colours of the page."""

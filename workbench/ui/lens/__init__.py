@@ -1,0 +1,1 @@
+"""The token lens: what each token was chosen from, on every tab."""

@@ -1,0 +1,1 @@
+"""What leads back to the page and out of it: addresses, saved settings, code to copy."""

@@ -1,0 +1,1 @@
+"""Models beside each other, and blind votes on what they wrote."""
