@@ -24,6 +24,7 @@ from tests.text.tiny import tiny_network, write_checkpoint
 from workbench import opening
 from workbench.engine.prefix import MOST_BYTES, most_kept_bytes
 from workbench.errors import BadCheckpoint, BadRequest, CannotLoad, CheckpointNotFound, NotEnoughMemory
+from workbench.loading import offer
 from workbench.loading import spec as spec_module
 from workbench.manager import ModelSpec
 
@@ -188,5 +189,18 @@ def test_memory_that_ends_while_the_engine_begins_is_told_as_such(
     manager = open_manager()
     monkeypatch.setattr(opening, "Engine", no_thread)
     with pytest.raises(NotEnoughMemory, match="made ready"):
+        manager.load(ModelSpec(folders[0]))
+    assert manager.loaded() == []
+
+
+def test_memory_that_ends_while_a_checkpoint_is_looked_at_is_told_as_such(
+    folders: list[str], open_manager: OpenManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(*arguments: object) -> None:
+        raise MemoryError
+
+    manager = open_manager()
+    monkeypatch.setattr(offer, "locate", no_room)
+    with pytest.raises(NotEnoughMemory, match=r"made ready \(MemoryError\)"):
         manager.load(ModelSpec(folders[0]))
     assert manager.loaded() == []

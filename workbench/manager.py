@@ -9,7 +9,6 @@ from pathlib import Path
 
 from workbench.engine.limits import Limits
 from workbench.engine.pace import PaceRecord
-from workbench.engine.served import is_out_of_memory
 from workbench.errors import BadRequest, Busy, NotEnoughMemory
 from workbench.loading.config_file import read_config
 from workbench.loading.devices import automatic_limits, cpu_threads, free_bytes, may_offload
@@ -21,7 +20,7 @@ from workbench.loading.memory import MemoryPlan, plan_memory
 from workbench.loading.offer import Offer
 from workbench.loading.shelf import Shelf
 from workbench.loading.spec import DEMO, DEMO_FOLDER, SHIPPED, Found, ModelSpec, under_one_name
-from workbench.opening import Open, Room, end, loaded_here, served_elsewhere
+from workbench.opening import Open, Room, end, loaded_here, memory_told, served_elsewhere
 from workbench.published import CLASSES
 from workbench.remote.address import is_remote
 from workbench.remote.connect import asked_name, remote_plan
@@ -31,6 +30,9 @@ from workbench.text.language_model import LanguageModel
 from workbench.text.tokenizer import Tokenizer
 
 __all__ = ["DEMO", "DEMO_FOLDER", "SHIPPED", "LoadedModel", "ModelManager", "ModelSpec"]
+
+_WITHOUT_PLAN = "Unload a model, or end what else takes this machine's memory, and load it again."
+"""Advice where the memory ran out before it was known what the model needs."""
 
 
 class ModelManager:
@@ -180,11 +182,12 @@ class ModelManager:
         resident = self._resident(spec)
         if resident is not None:
             return resident
-        if is_remote(spec.checkpoint):
-            return self._connected(spec)
-        found = self._offer.locate(spec)  # a download holds up nobody else's load
-        with self._loading:
-            return self._residents.find(found.key, found.key) or self._exchange(found, progress)
+        with memory_told(spec.checkpoint, _WITHOUT_PLAN):
+            if is_remote(spec.checkpoint):
+                return self._connected(spec)
+            found = self._offer.locate(spec)  # a download holds up nobody else's load
+            with self._loading:
+                return self._residents.find(found.key, found.key) or self._exchange(found, progress)
 
     def _connected(self, spec: ModelSpec) -> Open:
         with self._connecting:
@@ -255,13 +258,8 @@ class ModelManager:
         if found.spec.device_map == "auto" and limits is None and left is not None:
             limits = automatic_limits(left)
         room = Room(plan, limits, self._offload_folder, self._max_streams, self._cpu_threads, self._limits)
-        try:
+        with memory_told(found.folder.name, plan.advice):
             resident = loaded_here(found, tokenizer, self._shelf, room, progress)
-        except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
-                raise
-            told = f"The memory ran out while {found.folder.name} was made ready ({error}). {plan.advice}"
-            raise NotEnoughMemory(told) from error
         resident.language_model.limits = self._offer.requests
         self._residents.add(resident)
         return resident

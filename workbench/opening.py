@@ -1,7 +1,8 @@
 """Opens a model: a checkpoint is loaded and gets an engine here, or a server that has the model is connected to."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import torch
 from workbench.engine.engine import Engine
 from workbench.engine.limits import Limits
 from workbench.engine.prefix import most_kept_bytes
+from workbench.engine.served import is_out_of_memory
+from workbench.errors import NotEnoughMemory
 from workbench.loading.devices import DISK, MaxMemory, give_back_memory
 from workbench.loading.load import LoadProgress, load_model
 from workbench.loading.loaded import LoadedModel
@@ -40,6 +43,22 @@ class Room:
     max_streams: int
     cores: int
     engine: Limits
+
+
+@contextmanager
+def memory_told(name: str, advice: str) -> Iterator[None]:
+    """Tells of an allocation that fails while a model is made ready.
+
+    Raises:
+        NotEnoughMemory: in place of whatever error the allocation failed with.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        reason = str(error) or type(error).__name__  # Python's own MemoryError has no words
+        raise NotEnoughMemory(f"The memory ran out while {name} was made ready ({reason}). {advice}") from error
 
 
 def loaded_here(
