@@ -1,4 +1,4 @@
-"""Tries every promise: `python -m tests.reliability [--only G1,G2] [--short] [--json FILE]`; in full about an hour.
+"""Tries every promise: `python -m tests.reliability [--only G1,G2] [--short] [--json FILE]`; in full half an hour.
 
 Each promise is tried in a process of its own, so that what one leaves behind is no other's. With `--page`, the page
 RELIABILITY.md is written from the JSON document of a full run.

@@ -79,7 +79,7 @@ GOAL = Goal(
     peer="vLLM: one needle in 5 trials, reruns allowed; llama.cpp: the check of the content is switched off",
     unit="requests",
     short=160,
-    full=20_000,
+    full=5_000,
     check=check,
     mutants=(
         Mutant("one random generator for all", shared_generator, 40),

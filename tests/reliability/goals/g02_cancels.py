@@ -195,7 +195,7 @@ GOAL = Goal(
     peer="vLLM: aborts, within no published bound; Xinference: about a second",
     unit="cancels",
     short=100,
-    full=5_000,
+    full=1_000,
     check=check,
     mutants=(
         Mutant("nobody hears of the cancel", deaf, 40),

@@ -170,7 +170,7 @@ GOAL = Goal(
     peer="none tests it; in Gradio a job that nobody listens to runs to its end",
     unit="readers",
     short=6,
-    full=120,
+    full=30,
     check=check,
     mutants=(
         Mutant("nobody looks whether anybody listens", nobody_looks, 1),

@@ -216,7 +216,7 @@ GOAL = Goal(
     peer="TGI: the backend counts as unhealthy after any error of a stream",
     unit="faults",
     short=60,
-    full=3_000,
+    full=600,
     check=check,
     mutants=(
         Mutant("the asker is not told of the failure", nobody_is_told, 6),

@@ -45,7 +45,7 @@ GOAL = Goal(
     peer="vLLM: bitwise in a beta mode on GPUs; broken at 44 streams (issue 51187)",
     unit="crowds",
     short=24,
-    full=3_000,
+    full=2_000,
     check=check,
     mutants=(
         Mutant("one random generator for all", shared_generator, 6),

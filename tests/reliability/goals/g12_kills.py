@@ -67,7 +67,7 @@ GOAL = Goal(
     peer="lm-evaluation-harness: resuming is a feature request; no test kills it",
     unit="kills",
     short=20,
-    full=1_000,
+    full=200,
     check=check,
     mutants=tuple(Mutant(guard, without(guard), 30) for guard in GUARDS),
 )

@@ -170,7 +170,7 @@ GOAL = Goal(
     peer="safetensors: a fuzzing target and an audit of its own format; vLLM: CVE-2025-62164",
     unit="checkpoints",
     short=120,
-    full=2_000,
+    full=250,
     check=check,
     mutants=(
         Mutant("pickles may run code", trusting, 200),

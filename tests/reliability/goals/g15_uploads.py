@@ -122,7 +122,7 @@ GOAL = Goal(
     peer="none; pandas turns `NA` into nothing and `007` into 7",
     unit="files",
     short=200,
-    full=5_000,
+    full=300,
     check=check,
     mutants=(
         Mutant("cells are guessed to be numbers", guessing, 60),

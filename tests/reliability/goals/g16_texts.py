@@ -126,7 +126,7 @@ GOAL = Goal(
     peer="none tests it; FastChat 3820, Qwen-Agent 844 and others ran scripts of models and users",
     unit="texts",
     short=60,
-    full=3_000,
+    full=500,
     check=check,
     mutants=(
         Mutant("texts are put into the page as they are", unescaped, 20),

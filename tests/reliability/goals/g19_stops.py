@@ -222,7 +222,7 @@ GOAL = Goal(
     peer="tabbyAPI answers 200 while its generator is deadlocked; none tests the end",
     unit="stops",
     short=1,
-    full=20,
+    full=5,
     check=check,
     mutants=tuple(Mutant(guard, without(guard), 1) for guard in GUARDS),
 )

@@ -141,7 +141,7 @@ GOAL = Goal(
     peer="none tests it; Gradio prints what it can't read, prompts among it",
     unit="visitors",
     short=8,
-    full=1_000,
+    full=200,
     check=check,
     mutants=(
         Mutant("answers are kept in one place for all", last_answer, 4),

@@ -138,7 +138,7 @@ GOAL = Goal(
     peer="none tests it",
     unit="seconds",
     short=5,
-    full=600,
+    full=300,
     check=check,
     mutants=(Mutant("one pass through the model in twenty fails", sometimes_broken, 3),),
 )
