@@ -1,15 +1,18 @@
 """Where the engine's tensors live: offloaded weights, caches copied only when needed, and memory that runs out."""
 
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
 from tests.engine.tiny import GREEDY, answer, quiet_engine, sampled, tiny_model, turns
+from workbench.engine.engine import Engine
 from workbench.engine.faults import as_shown
 from workbench.engine.jobs import Decode, Read, Score
 from workbench.engine.sampling import describe
-from workbench.engine.served import input_device
+from workbench.engine.served import Following, Served, input_device
 from workbench.engine.sizing import chunk_tokens
 from workbench.errors import BadRequest, NotEnoughMemory
 from workbench.gptj.config import GPTJConfig
@@ -19,7 +22,8 @@ from workbench.loading.load import from_pretrained, save_pretrained
 ON_A_CPU = (
     "[enforce fail at alloc_cpu.cpp:124] DefaultCPUAllocator: can't allocate memory: you tried to allocate 8 bytes"
 )
-OUT_OF_MEMORY = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(ON_A_CPU)]
+NO_KERNEL = RuntimeError("could not create a primitive")
+OUT_OF_MEMORY = [MemoryError(), torch.OutOfMemoryError("CUDA out of memory."), RuntimeError(ON_A_CPU), NO_KERNEL]
 
 
 def test_a_model_on_disk_answers_as_one_in_memory(tmp_path: Path) -> None:
@@ -56,6 +60,22 @@ def test_memory_that_runs_out_reaches_the_asker_with_advice(monkeypatch: pytest.
         with pytest.raises(NotEnoughMemory, match=r"Make it shorter.*fewer streams"):
             handle.result()
     assert answer(engine, sampled(1)) == answer(quiet_engine(), sampled(1))
+
+
+def test_a_thread_that_compiles_no_more_kernels_is_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    decode, threads = Served.decode, []
+
+    def fail_first(served: Served, rows: Sequence[Following]) -> torch.Tensor:
+        threads.append(threading.current_thread())
+        if threads[0] is threading.current_thread():
+            raise NO_KERNEL  # once there, it stays with the thread
+        return decode(served, rows)
+
+    monkeypatch.setattr(Served, "decode", fail_first)
+    with Engine(tiny_model()) as engine:
+        with pytest.raises(NotEnoughMemory):
+            engine.submit(sampled(1)).result()
+        assert engine.submit(sampled(1)).result() == answer(quiet_engine(), sampled(1))
 
 
 def test_any_other_error_stays_what_it_is() -> None:

@@ -27,6 +27,7 @@ class Crew:
         self._parts, self._cpu_threads, self._failed = list(parts), cpu_threads, failed
         self.threads: list[threading.Thread] = []
         """By place: the thread that does each part."""
+        self._spoiled: set[threading.Thread] = set()
         for place in range(len(self._parts)):
             self.threads.append(self._thread(place))
         for thread in self.threads:
@@ -38,6 +39,10 @@ class Crew:
         self.threads[place] = self._thread(place)
         self.threads[place].start()
         return place
+
+    def spoil(self) -> None:
+        """Lets another thread take the calling one's place as soon as what it does is done."""
+        self._spoiled.add(threading.current_thread())
 
     def join(self) -> None:
         """Waits for all threads to end; of those that were given up, for their successors. Not under the lock."""
@@ -60,3 +65,8 @@ class Crew:
             except BaseException as error:  # whatever it was, the engine must go on
                 _log.exception("the engine failed between two steps")
                 self._failed(error)
+            me = threading.current_thread()
+            if me in self._spoiled:
+                self._spoiled.discard(me)
+                self.replace(me)
+                return

@@ -17,7 +17,7 @@ from workbench.engine.limits import Limits
 from workbench.engine.pace import PaceRecord
 from workbench.engine.scheduler import Scheduler
 from workbench.engine.scoring import ReadWork, ScoreWork
-from workbench.engine.served import AnyModel
+from workbench.engine.served import AnyModel, spoils_thread
 from workbench.engine.sizing import cpu_threads_for, serve, workers_for
 from workbench.engine.together import step_together
 from workbench.engine.trees import TreeWork
@@ -262,6 +262,8 @@ class Engine:
         shown = as_shown(error)
         if isinstance(shown, NotEnoughMemory):
             self.served.prefixes.clear()  # what is kept only for speed makes room for the next request
+        if spoils_thread(error):
+            self._crew.spoil()
         with self._lock:
             self._scheduler.remove(work)
         if not work.handle.done:

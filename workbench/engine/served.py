@@ -273,7 +273,15 @@ _NO_MEMORY = ("allocate memory", "can't start new thread")
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an allocation failed; PyTorch on a CPU, and a thread without a stack, say so by their words alone."""
     told = isinstance(error, RuntimeError) and any(words in str(error) for words in _NO_MEMORY)
-    return told or isinstance(error, (MemoryError, torch.OutOfMemoryError))
+    return told or spoils_thread(error) or isinstance(error, (MemoryError, torch.OutOfMemoryError))
+
+
+def spoils_thread(error: BaseException) -> bool:
+    """Whether oneDNN found no memory for a kernel that it compiles at run time.
+
+    Its assembler keeps that error for the thread: none is compiled there any more, wherever memory is free again.
+    """
+    return isinstance(error, RuntimeError) and str(error) == "could not create a primitive"
 
 
 def input_device(model: AnyModel) -> torch.device:
