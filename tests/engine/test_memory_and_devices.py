@@ -78,6 +78,30 @@ def test_a_thread_that_compiles_no_more_kernels_is_replaced(monkeypatch: pytest.
         assert engine.submit(sampled(1)).result() == answer(quiet_engine(), sampled(1))
 
 
+def test_its_successor_is_waited_for_while_there_is_no_memory_for_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, refused = threading.Thread.start, []
+
+    def no_stack_at_first(thread: threading.Thread) -> None:
+        if thread.name == "engine" and len(refused) < 3:
+            refused.append(thread)
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    def fail(served: Served, rows: Sequence[Following]) -> torch.Tensor:
+        raise NO_KERNEL
+
+    with Engine(tiny_model()) as engine:
+        (first,) = engine._crew.threads
+        with monkeypatch.context() as patch:
+            patch.setattr(Served, "decode", fail)
+            patch.setattr(threading.Thread, "start", no_stack_at_first)
+            with pytest.raises(NotEnoughMemory):
+                engine.submit(sampled(1)).result()
+            first.join()
+        assert len(refused) == 3
+        assert engine.submit(sampled(1)).result() == answer(quiet_engine(), sampled(1))
+
+
 def test_any_other_error_stays_what_it_is() -> None:
     error = RuntimeError("shapes differ")
     assert as_shown(error) is error

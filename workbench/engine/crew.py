@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import torch
@@ -10,6 +11,9 @@ from workbench.engine.watch import Abandoned
 
 Part = Callable[[], bool]
 """Works for as long as there is something to do, and gives whether there may be more; False ends the thread."""
+
+START_TRIES, START_PAUSE_SECONDS = 50, 0.1
+"""To start a thread while memory is short; then the old one goes on, and tries again after its next part."""
 
 _log = logging.getLogger(__name__)
 
@@ -37,7 +41,11 @@ class Crew:
         """Starts another for this one's part, and gives its place."""
         place = self.threads.index(thread)
         self.threads[place] = self._thread(place)
-        self.threads[place].start()
+        try:
+            self.threads[place].start()
+        except RuntimeError:  # no memory for its stack
+            self.threads[place] = thread
+            raise
         return place
 
     def spoil(self) -> None:
@@ -65,8 +73,19 @@ class Crew:
             except BaseException as error:  # whatever it was, the engine must go on
                 _log.exception("the engine failed between two steps")
                 self._failed(error)
-            me = threading.current_thread()
-            if me in self._spoiled:
-                self._spoiled.discard(me)
-                self.replace(me)
+            if self._succeeded():
                 return
+
+    def _succeeded(self) -> bool:
+        """Whether another thread does what the calling one did; one that is spoiled waits a while for its successor."""
+        me, tries = threading.current_thread(), 0
+        while me in self._spoiled and tries < START_TRIES:
+            try:
+                self.replace(me)
+            except RuntimeError:  # memory is still short
+                tries += 1
+                time.sleep(START_PAUSE_SECONDS)
+            else:
+                self._spoiled.discard(me)
+                return True
+        return False
