@@ -28,7 +28,7 @@ WAIT_MS = 240_000
 STORY = {"prompt": "Once upon a time, in a little house at the edge of the wood, there lived a girl who", "seed": "7",
          "new_seed": "false", "max_new_tokens": "60"}  # fmt: skip
 TWO_SIDES = {"a": "demo", "b": "demo", "b.precision": "int8"}
-TASK = "our_stories"
+TASK, EXAMPLE = "our_stories", "Where is Sandra?"
 
 
 def ran(page: Page) -> None:
@@ -43,6 +43,13 @@ def written(page: Page) -> None:
     """A story, with one token's rivals beside it."""
     ran(page)
     page.locator(".lens-tokens:visible .tok").nth(4).click()
+
+
+def example(page: Page) -> None:
+    """An example of the kind that the trained part knows."""
+    page.get_by_role("button", name=EXAMPLE, exact=True).click()
+    page.wait_for_timeout(1_000)
+    ran(page)
 
 
 def on_the_desk(page: Page) -> None:
@@ -67,7 +74,7 @@ SHOTS: dict[str, tuple[dict[str, str], Callable[[Page], None]]] = {
     "generate-two-sides": ({"tab": "Generate", **STORY, **TWO_SIDES}, written),
     "classify": ({"tab": "Classify", "a": "demo"}, ran),
     "classify-two-sides": ({"tab": "Classify", **TWO_SIDES}, ran),
-    "answer": ({"tab": "Answer", "a": "demo", "method": "fairy-tales"}, ran),
+    "answer": ({"tab": "Answer", "a": "demo", "method": "toy-stories"}, example),
     "benchmark": ({"tab": "Benchmark", "a": "demo", "multiple_choice": f'["{TASK}"]', "most": "20"}, on_the_desk),
     "runs": ({"tab": "Runs"}, as_it_opens),
     "runs-compared": ({"tab": "Runs"}, compared),

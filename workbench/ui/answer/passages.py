@@ -26,16 +26,16 @@ _FOX = (
     "beard,” it called down, “you would have looked for the way out before you jumped.”"
 )
 
-_GARDEN = (
-    "Mara went to the kitchen and took the apple. Then she walked to the garden. Jonas was in the hall with a lamp. "
-    "Mara put the apple under the pear tree and went back to the kitchen. Jonas carried the lamp to the cellar."
+_GARDEN = (  # in the words of toy stories, which a head of the demo knows
+    "Sandra put on her boots and went to the kitchen. Daniel moved to the hallway with a lamp. Then Sandra travelled "
+    "to the garden to look for the cat. Daniel went back to the bathroom."
 )
 
 PASSAGES = (
     Passage("The ferry", "When did the stone bridge open?", _FERRY),
     Passage("Who bought it?", "Who bought the engine of the ferry?", _FERRY),
     Passage("The fox and the goat", "What did the fox step on to get out of the well?", _FOX),
-    Passage("Where is the lamp?", "Where did Jonas carry the lamp?", _GARDEN),
+    Passage("Where is Sandra?", "Where is Sandra?", _GARDEN),
     Passage("No answer here", "What colour was the ferry painted?", _FERRY),
 )
 """The first one is in the boxes when the page opens; the last one can't be answered."""
