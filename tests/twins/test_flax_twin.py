@@ -1,6 +1,7 @@
 """The Flax twin computes what our torch classes compute; `python -m tests.twins` runs this where JAX is."""
 
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +25,15 @@ twins = pytest.importorskip("workbench.twins.flax_gptj")
 CLASSES = {"trunk": "FlaxGPTJModel", "causal": "FlaxGPTJForCausalLM"}
 
 
+TESTS_DONE = count(1)
+
+
 @pytest.fixture(autouse=True)
-def nothing_compiled_is_kept() -> Iterator[None]:
-    """What JAX compiled for one test's shapes serves no other, and a hundred tests' take gigabytes."""
+def little_compiled_is_kept() -> Iterator[None]:
+    """What JAX compiled for a test's shapes seldom serves another, and a hundred tests' take gigabytes."""
     yield
-    jax.clear_caches()
+    if next(TESTS_DONE) % 10 == 0:
+        jax.clear_caches()
 
 
 def twin_of(kind: str, folder: Path) -> Any:

@@ -16,7 +16,7 @@ from workbench.training.progress import FineTuneProgress
 from workbench.ui.bench import Bench, Page
 from workbench.ui.sides.sides_bar import sides_bar
 from workbench.ui.tabs import train
-from workbench.ui.tabs.train import View, check_local
+from workbench.ui.tabs.train import View
 from workbench.ui.train.train_data import fewest_values, question_facts, read_rows, table_facts
 from workbench.ui.train.train_form import Form, form_view, head_name, shown_for
 from workbench.ui.train.train_view import MOST_POINTS, Curves, plan_bars, progress_line, trained_markup
@@ -96,10 +96,17 @@ def test_a_head_can_not_be_written_anywhere_but_in_the_heads_folder(name: str) -
         head_name(name)
 
 
-def test_a_public_page_trains_nothing_and_says_why(tmp_path: Path) -> None:
-    with pytest.raises(BadRequest, match="on their own machine"):
-        check_local(Settings(host="0.0.0.0"))
-    check_local(Settings())
+@pytest.mark.parametrize("profile", ["local", "public"])
+def test_a_public_page_has_no_form_to_train_with_and_says_why(profile: str) -> None:
+    bench = Bench(Settings(profile_name=profile), AnsweringManager())  # type: ignore[arg-type]
+    with gr.Blocks() as blocks:
+        shown = Page(bench, blocks, gr.HTML(), gr.Tabs(), gr.Textbox(), sides_bar(bench))
+        with gr.Tab("Train") as tab:
+            train.build(shown, tab)
+    parts = list(blocks.blocks.values())
+    startable = any(getattr(part, "elem_id", None) == "train-run" for part in parts)
+    told = any("Nobody trains on a shared page" in str(getattr(part, "value", "")) for part in parts)
+    assert (startable, told) == ((True, False) if profile == "local" else (False, True))
 
 
 def test_a_field_is_shown_for_the_kind_that_has_it(form: Form) -> None:
@@ -128,10 +135,10 @@ def test_without_a_label_column_the_visitor_is_asked_to_pick_one(form: Form, vie
     path = tmp_path / "x.csv"
     path.write_text("id,words\n1,a\n2,b\n", encoding="utf-8")
     values = values_of(form, data=str(path))
-    update = next(train._data_read(Settings(), form, values))
+    update = next(train._data_read(form, values))
     assert "pick the label column" in update[form.facts] and update[form.label_column].value is None
     assert update[form.text_column].value == "words"
-    assert "Planned before it starts" in next(train._planned(Settings(), form, view, values))[view.plan]
+    assert "Planned before it starts" in next(train._planned(form, view, values))[view.plan]
 
 
 def test_the_data_is_told_before_it_is_trained_on(data: str, tmp_path: Path) -> None:

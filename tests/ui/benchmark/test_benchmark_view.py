@@ -56,6 +56,14 @@ def test_a_visitors_own_batch_comes_with_its_address() -> None:
     assert "?batch=cafe0001" in desk_markup([line()], "cafe0001") and "?batch" not in desk_markup([line()])
 
 
+def test_on_a_shared_page_the_keys_are_for_ones_own_batch_alone() -> None:
+    ended = line("failed", number=2)
+    own, others = (desk_markup([line(), ended], batch, shared=True) for batch in ("cafe0001", ""))
+    assert 'data-do="stop"' in own and 'data-do="again"' in own and 'data-do="stop-all"' in own
+    assert "data-do" not in others and 'data-do="clear"' not in own
+    assert 'data-do="clear"' in desk_markup([ended])
+
+
 def test_texts_from_outside_are_escaped() -> None:
     bad = replace(asked(), head=PAYLOAD, spec=replace(asked().spec, checkpoint=PAYLOAD))
     shown = desk_markup([replace(line("failed", error=PAYLOAD), evaluation=bad)], PAYLOAD)

@@ -173,9 +173,10 @@ def whole(name: str, value: Any, low: int, high: int) -> int:
     return int(value)
 
 
-def form_view(groups: dict[str, gr.CheckboxGroup], sides: Sides) -> Form:
-    """Draws the form below the lists of tasks, to be called where it should stand."""
-    data = gr.Radio(_DATA, value=HUB, label="Rows", info=_DATA_INFO, elem_id="bench-data")
+def form_view(groups: dict[str, gr.CheckboxGroup], sides: Sides, shared: bool = False) -> Form:
+    """Draws the form below the lists of tasks, to be called where it should stand; a shared page takes no files."""
+    rows = [(name, value) for name, value in _DATA if value != FILE or not shared]
+    data = gr.Radio(rows, value=HUB, label="Rows", info=_DATA_INFO, elem_id="bench-data")
     file = gr.File(
         label="CSV, JSONL or Parquet; of several, each named as its task",
         file_count="multiple", file_types=_ENDINGS, height=120,

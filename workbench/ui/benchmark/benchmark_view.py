@@ -86,17 +86,22 @@ def _cell(value: Any) -> str:
     return escape(text if len(text) <= _CELL_CHARACTERS else text[:_CELL_CHARACTERS] + "…")
 
 
-def desk_markup(lines: Sequence[Line], batch: str = "") -> str:
-    """Everything on the desk, the visitor's own batch marked; what to do when there is nothing."""
+def desk_markup(lines: Sequence[Line], batch: str = "", shared: bool = False) -> str:
+    """Everything on the desk, the visitor's own batch marked; what to do when there is nothing.
+
+    Args:
+        shared: others use the page too, so its keys are for the visitor's own batch alone.
+    """
     if not lines:
         return EMPTY_DESK
     waiting = sum(line.state == "waiting" for line in lines)
     ended = sum(line.state in ENDED for line in lines)
     words = f"{ended:,} of {len(lines):,} ended" + (f", {waiting:,} waiting" if waiting else "")
-    stop = '<button type="button" data-do="stop-all">Stop all</button>' if ended < len(lines) else ""
-    clear = '<button type="button" data-do="clear">Clear ended</button>' if ended else ""
+    stoppable = any(line.state not in ENDED and (line.batch == batch or not shared) for line in lines)
+    stop = '<button type="button" data-do="stop-all">Stop all</button>' if stoppable else ""
+    clear = '<button type="button" data-do="clear">Clear ended</button>' if ended and not shared else ""
     address = _address(batch) if batch else ""
-    items = "".join(_line(line, line.batch == batch) for line in sorted(lines, key=_urgency))
+    items = "".join(_line(line, line.batch == batch, shared) for line in sorted(lines, key=_urgency))
     return (
         f'<section class="desk" aria-label="Runs under way"><div class="desk-head"><h3>Runs asked for</h3>'
         f'<span role="status">{words}</span><span class="desk-keys">{stop}{clear}</span></div>'
@@ -136,11 +141,11 @@ def _address(batch: str) -> str:
     )
 
 
-def _line(line: Line, own: bool) -> str:
+def _line(line: Line, own: bool, shared: bool) -> str:
     evaluation, state = line.evaluation, _STATES[line.state]
     return (
         f'<li class="{line.state}{" own" if own else ""}"><div class="desk-line"><b>{escape(evaluation.task.name)}</b>'
-        f'<span class="desk-model">{escape(asked_words(evaluation))}</span>{_keys(line)}'
+        f'<span class="desk-model">{escape(asked_words(evaluation))}</span>{_keys(line, own or not shared)}'
         f'<span class="state">{state}</span></div>{_progress(line)}{_figures(line)}</li>'
     )
 
@@ -157,11 +162,11 @@ def asked_words(evaluation: Evaluation) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _keys(line: Line) -> str:
+def _keys(line: Line, may_change: bool) -> str:
     """What can be done with a line."""
-    if line.state in ("waiting", "running"):
+    if may_change and line.state in ("waiting", "running"):
         return _key("stop", line.number, "Stop", line)
-    if line.state in ("stopped", "failed"):
+    if may_change and line.state in ("stopped", "failed"):
         return _key("again", line.number, "Resume" if line.state == "stopped" else "Try again", line)
     if line.run is not None:
         return _key("open", line.run.name, "Open", line)

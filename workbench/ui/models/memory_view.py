@@ -92,17 +92,17 @@ def _row_limit(name: str, limits: Mapping[str, str]) -> str:
     return f'<span class="row-limit">≤ {limits[name]}</span>' if name in limits else ""
 
 
-def cards_markup(models: list[LoadedModel], speeds: Mapping[ModelSpec, str] | None = None) -> str:
+def cards_markup(models: list[LoadedModel], speeds: Mapping[ModelSpec, str] | None = None, keys: bool = True) -> str:
     """A card for each loaded model, with the button that unloads it; what to do when there is none.
 
     Args:
         speeds: markup that says how fast a model is.
+        keys: whether the visitor may unload and measure; without, the cards are to be read only.
     """
     if not models:
         return '<p class="empty">No model is loaded yet. Plan and load one below; it then serves every tab.</p>'
-    return (
-        '<div class="cards">' + "".join(_card(model, (speeds or {}).get(model.spec, "")) for model in models) + "</div>"
-    )
+    cards = "".join(_card(model, (speeds or {}).get(model.spec, "")) for model in models)
+    return f'<div class="cards{"" if keys else " read-only"}">{cards}</div>'
 
 
 def _card(model: LoadedModel, speed: str) -> str:

@@ -87,7 +87,7 @@ def build(page: Page, container: gr.Tab) -> None:
             task = gr.HTML(task_markup(None), js_on_load=None, apply_default_css=False, elem_id="bench-task")
             try_it = gr.Button("Try it on a sample", interactive=False, elem_id="bench-try")
             tried = _box("bench-tried")
-            form = form_view(groups, page.sides)
+            form = form_view(groups, page.sides, shared=not page.bench.settings.serves_locally)
             run = gr.Button("Run", variant="primary", elem_id="bench-run", elem_classes="key-run")
             message = _box("bench-message")
             gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
@@ -245,7 +245,7 @@ def stands(bench: Bench, view: View, batch: str) -> Updates:
     """The desk as it stands."""
     version, lines = bench.desk.version, bench.desk.lines()
     return {
-        view.desk: desk_markup(lines, batch),
+        view.desk: desk_markup(lines, batch, shared=not bench.settings.serves_locally),
         view.table: table_markup(lines),
         view.seen: version,
         view.clock: gr.Timer(BUSY_SECONDS if bench.desk.busy else IDLE_SECONDS),

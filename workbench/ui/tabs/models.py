@@ -31,6 +31,10 @@ DEVICES = (
     ("First GPU (cuda:0)", "cuda:0"),
 )
 """What the device list offers; anything else that a device map may be can be typed."""
+_ANY_CHECKPOINT = (
+    "A name on the list, a folder on this machine, a Hub id such as EleutherAI/gpt-j-6b, or a model on another server: "
+    "http://host:8000/v1#model."
+)
 
 _PRESSED = """
 element.addEventListener("click", (event) => {
@@ -85,23 +89,21 @@ def build(page: Page, container: gr.Tab) -> None:
 
 
 def _form(bench: Bench) -> dict[str, Any]:
+    local = bench.settings.serves_locally
+    names = list(dict.fromkeys(spec.checkpoint for spec in bench.specs().values()))
     checkpoint = gr.Dropdown(
-        list(bench.manager.known()),
-        value=bench.settings.model,
-        label="Checkpoint",
-        allow_custom_value=True,
-        info="A name on the list, a folder on this machine, a Hub id such as EleutherAI/gpt-j-6b, or a model on "
-        "another server: http://host:8000/v1#model.",
-        elem_id="checkpoint",
-    )
+        names, value=bench.settings.model, label="Checkpoint", allow_custom_value=local,
+        info=_ANY_CHECKPOINT if local else "What this page offers to all who visit it.", elem_id="checkpoint",
+    )  # fmt: skip
     choices = [("As stored", ""), *((name, name) for name in precisions())]
     with gr.Row():
         precision = gr.Dropdown(choices, value=bench.settings.precision or "", label="Precision", min_width=140)
-        device = gr.Dropdown(list(DEVICES), value="", label="Device", allow_custom_value=True, min_width=140)
+        device = gr.Dropdown(list(DEVICES), value="", label="Device", allow_custom_value=True, min_width=140,
+                             visible=local)  # fmt: skip
     with gr.Row():
         streams = gr.Slider(1, bench.settings.max_streams, 1, step=1, label="Streams", info="Texts written at once.")
         context = gr.Number(0, precision=0, minimum=0, label="Context", info="Tokens a stream; 0 is the model's own.")
-    with gr.Accordion("Revision", open=False):
+    with gr.Accordion("Revision", open=False, visible=local):
         revision = gr.Textbox(label="Revision", info="A branch, tag or commit on the Hub; empty is its main branch.")
     with gr.Row(elem_classes="actions"):
         plan = gr.Button("Plan", elem_id="plan-button", elem_classes="key-run")
@@ -245,7 +247,7 @@ def _cards(bench: Bench, under_way: Mapping[ModelSpec, str] | None = None) -> st
         for model in models
         if (speed := speeds[model.spec])
     }
-    return cards_markup(models, pieces)
+    return cards_markup(models, pieces, keys=bench.settings.serves_locally)
 
 
 def _machine(bench: Bench) -> str:

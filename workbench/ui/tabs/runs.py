@@ -98,7 +98,8 @@ def build(page: Page, container: gr.Tab) -> None:
                              elem_id="runs-figure")  # fmt: skip
     with gr.Row(elem_classes="actions runs-keys"):
         show = gr.Button("Tick runs to compare", variant="primary", interactive=False, elem_id="runs-show", scale=3)
-        delete = gr.Button("Delete", interactive=False, elem_id="runs-delete", scale=1)
+        delete = gr.Button("Delete", interactive=False, visible=page.bench.settings.serves_locally,
+                           elem_id="runs-delete", scale=1)  # fmt: skip
     with gr.Row(visible=False, elem_classes="sure") as sure:
         yes = gr.Button("Yes, delete for good", variant="stop", elem_id="runs-delete-yes")
         no = gr.Button("Keep", elem_id="runs-delete-no")

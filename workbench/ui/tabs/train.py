@@ -7,9 +7,8 @@ from typing import Any
 
 import gradio as gr
 
-from workbench.errors import BadRequest, WorkbenchError
+from workbench.errors import WorkbenchError
 from workbench.loading.heads import read_card
-from workbench.settings import Settings
 from workbench.training.head_request import TrainHead
 from workbench.training.heads import Trained, train_head
 from workbench.training.plan import plan_training
@@ -38,8 +37,8 @@ _PLAN_HINT = (
 )
 _PICK_LABEL = "<p class='keys'>No column looks like labels: pick the label column.</p>"
 _LOCAL_ONLY = (
-    "Training takes this machine's memory and writes to its disk, so it is for those who run the workbench on their "
-    "own machine: start it there with GRADIO_SERVER_NAME unset."
+    "Training takes this machine's memory and writes to its disk, and others use this page too. Start the workbench on "
+    "your own machine, with GRADIO_SERVER_NAME unset, and this tab trains heads there."
 )
 
 
@@ -62,6 +61,10 @@ class View:
 def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
     train_endpoint(page.bench)
+    if not page.bench.settings.serves_locally:
+        gr.HTML(notice("plain", "Nobody trains on a shared page", _LOCAL_ONLY), js_on_load=None,
+                apply_default_css=False)  # fmt: skip
+        return
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=5, min_width=320):
             form = form_view(page.bench)
@@ -83,17 +86,16 @@ def _box(name: str) -> gr.HTML:
 def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:
     """The form's events: what is shown of it, what the data holds, and the memory plan."""
     quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
-    settings = page.bench.settings
 
     # Not called plan: Gradio would give the endpoint's name to it.
     def replan(values: Updates) -> Iterator[Updates]:
-        yield from told(_planned(settings, form, view, values), view.plan, "There is no plan for this training")
+        yield from told(_planned(form, view, values), view.plan, "There is no plan for this training")
 
     def data(values: Updates) -> Iterator[Updates]:
-        yield from told(_data_read(settings, form, values), form.facts, "This file can't be trained on")
+        yield from told(_data_read(form, values), form.facts, "This file can't be trained on")
 
     def label(values: Updates) -> Iterator[Updates]:
-        yield from told(_labels_counted(settings, form, values), form.facts, "This file can't be trained on")
+        yield from told(_labels_counted(form, values), form.facts, "This file can't be trained on")
 
     def shown_anew(kind: str, method: str) -> Updates:
         return shown_for(form, kind, method)
@@ -130,22 +132,20 @@ def _connect_run(page: Page, form: Form, view: View) -> None:
     view.stop.click(stop, None, [view.stop], concurrency_limit=None, **quiet)
 
 
-def _planned(settings: Settings, form: Form, view: View, values: Updates) -> Iterator[Updates]:
+def _planned(form: Form, view: View, values: Updates) -> Iterator[Updates]:
     """The memory plan of every method, for the form as it is."""
-    check_local(settings)
     if not values[form.data] or (values[form.kind] == "classify" and not values[form.label_column]):
         yield {view.plan: notice("plain", "Planned before it starts", _PLAN_HINT)}
         return
     yield {view.plan: plan_bars(plan_training(form.planned(values)))}
 
 
-def _data_read(settings: Settings, form: Form, values: Updates) -> Iterator[Updates]:
+def _data_read(form: Form, values: Updates) -> Iterator[Updates]:
     """What the data holds; the columns are picked by their names."""
     kind, path = values[form.kind], values[form.data]
     if not path:
         yield {form.facts: hint_markup(kind)}
         return
-    check_local(settings)
     if kind == "answer":
         yield {form.facts: data_facts(question_facts(path))}
         return
@@ -159,16 +159,14 @@ def _data_read(settings: Settings, form: Form, values: Updates) -> Iterator[Upda
     }
 
 
-def _labels_counted(settings: Settings, form: Form, values: Updates) -> Iterator[Updates]:
+def _labels_counted(form: Form, values: Updates) -> Iterator[Updates]:
     """The facts of the data for another column of labels."""
-    check_local(settings)
     if values[form.data] and values[form.kind] == "classify":
         yield {form.facts: data_facts(table_facts(read_rows(values[form.data]), values[form.label_column]))}
 
 
 def _trained(page: Page, desk: TrainingDesk, form: Form, view: View, values: Updates) -> Iterator[Updates]:
     """Trains, with its progress and curves; at the end, or where it was stopped, the card of what was kept."""
-    check_local(page.bench.settings)
     request = form.request(values, page.bench.settings)
     stop = desk.take(head_name(values[form.name]))
 
@@ -205,12 +203,6 @@ def _kept(request: TrainHead, trained: Trained | None) -> str:
         return trained_markup(read_card(request.folder), None, stopped=True)
     except WorkbenchError:  # there is no card yet
         return notice("plain", "Stopped", "There was no validated head yet. Start again to go on where it stopped.")
-
-
-def check_local(settings: Settings) -> None:
-    """Raises BadRequest on a page that others can reach."""
-    if not settings.serves_locally:
-        raise BadRequest(_LOCAL_ONLY)
 
 
 TAB = Tab("Train", build)
