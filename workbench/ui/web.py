@@ -17,6 +17,7 @@ from workbench.manager import LoadedModel
 from workbench.profiles import LOCAL, Profile
 from workbench.settings import Settings
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import box, html
 from workbench.ui.generate.streams import load_steps
 from workbench.ui.host.ending import Door, end, wait_for_the_end
 from workbench.ui.host.quiet_inputs import read_quietly
@@ -46,12 +47,10 @@ def build(bench: Bench) -> gr.Blocks:
     """The page. Nothing is loaded for it: a visitor sees it at once, with the state of the first model."""
     with gr.Blocks(title="GPT-J Workbench", analytics_enabled=False, delete_cache=(300, 3600)) as page:
         head = page_head()
-        opening = gr.HTML(
-            "", js_on_load=None, apply_default_css=False, elem_id="link-notice", elem_classes="page-notice"
-        )
+        opening = box("link-notice")
         status = gr.HTML(opening_line(), apply_default_css=False, elem_id="model-status")
         if limits := shared_markup(bench.settings):
-            gr.HTML(limits, js_on_load=None, apply_default_css=False, elem_id="shared-page")
+            html(limits, elem_id="shared-page")
         opened_run = gr.Textbox("", visible=False)
         sides = sides_bar.sides_bar(bench)
         containers = {}

@@ -14,6 +14,7 @@ from workbench.ui.answer.answer_request import build_question
 from workbench.ui.answer.answer_settings import Ask
 from workbench.ui.answer.answer_view import AT_ITS_THRESHOLD, AT_THRESHOLD, answer_text
 from workbench.ui.bench import Page
+from workbench.ui.components import QUIET
 from workbench.ui.head_choice import picked_head
 from workbench.ui.lens.asking_tokens import Look, looked_at
 from workbench.ui.lens.score_lens import ScoreAsk, span_asks
@@ -27,7 +28,6 @@ Updates = dict[Any, Any]
 
 def connect_one(page: Page, view: View, settings: SideSettings[Ask]) -> None:
     """The part's events: a run, the tokens, the Stop of both, and the thresholds."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     notices = [side.notice for side in view.sides]
 
     # Not called answer: Gradio would give the endpoint's name to it.
@@ -49,25 +49,24 @@ def connect_one(page: Page, view: View, settings: SideSettings[Ask]) -> None:
     inputs = {view.question, view.context} | settings.inputs() | page.sides.inputs()
     buttons = [view.run, view.tokens.look, view.stop]
     outputs = [*view.results(), *buttons, page.status]
-    answers = view.run.click(find, inputs, outputs, concurrency_limit=None, **quiet)
+    answers = view.run.click(find, inputs, outputs, concurrency_limit=None, **QUIET)
     tokens = view.tokens.results()
     looks = view.tokens.look.click(
-        look, {view.found, page.sides.count}, [*tokens, *buttons, page.status], concurrency_limit=None, **quiet
+        look, {view.found, page.sides.count}, [*tokens, *buttons, page.status], concurrency_limit=None, **QUIET
     )
-    view.run.click(view.tokens.cleared, None, tokens, **quiet)
+    view.run.click(view.tokens.cleared, None, tokens, **QUIET)
     freed = [*notices, *view.tokens.notices, *buttons]
-    view.stop.click(stopped, view.found, freed, cancels=[answers, looks], **quiet)
+    view.stop.click(stopped, view.found, freed, cancels=[answers, looks], **QUIET)
     _connect_thresholds(page, view, settings)
     # What is asked meanwhile ends: its answers would come into columns that stand for other models by then.
     of_all: dict[str, Any] = {"inputs": view.found, "outputs": [*outputs, *tokens], "cancels": [answers, looks]}
-    page.sides.swap.click(lambda found: moved(view, 0, found), **of_all, **quiet)
+    page.sides.swap.click(lambda found: moved(view, 0, found), **of_all, **QUIET)
     for button in page.sides.removes:
-        button.click(lambda found: moved(view, 1, found), **of_all, **quiet)
+        button.click(lambda found: moved(view, 1, found), **of_all, **QUIET)
 
 
 def _connect_thresholds(page: Page, view: View, settings: SideSettings[Ask]) -> None:
     """A threshold that moves decides anew, without asking the model again."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def redecided(values: Updates) -> Updates:
         found = _in_use(page, view, values)
@@ -77,7 +76,7 @@ def _connect_thresholds(page: Page, view: View, settings: SideSettings[Ask]) -> 
     deciding: list[Any] = [*settings.as_a, *(ask.threshold for ask in settings.each)]
     for part in deciding:
         shown = [view.compared, *view.heads]
-        part.change(redecided, {view.found, page.sides.count, *deciding}, shown, trigger_mode="always_last", **quiet)
+        part.change(redecided, {view.found, page.sides.count, *deciding}, shown, trigger_mode="always_last", **QUIET)
     decide_in_browser(settings, [side.answer for side in view.sides])
 
 
@@ -88,13 +87,12 @@ def _in_use(page: Page, view: View, values: Updates) -> list[Found]:
 
 def decide_in_browser(settings: SideSettings[Ask], answers: Sequence[gr.HTML]) -> None:
     """A threshold that moves decides at once over the answers of its sides, without asking the page's server."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     first = settings.each[0].threshold
-    first.change(None, [first, answers[0]], answers[0], js=AT_THRESHOLD, **quiet)
+    first.change(None, [first, answers[0]], answers[0], js=AT_THRESHOLD, **QUIET)
     for ask, as_a, answer in zip(settings.each[1:], settings.as_a, answers[1:], strict=True):
         for part in (first, ask.threshold, as_a):
             inputs = [first, ask.threshold, as_a, answer]
-            part.change(None, inputs, answer, js=AT_ITS_THRESHOLD, **quiet)
+            part.change(None, inputs, answer, js=AT_ITS_THRESHOLD, **QUIET)
 
 
 def asked_of_all(page: Page, view: View, settings: SideSettings[Ask], values: Updates) -> Iterator[Updates]:

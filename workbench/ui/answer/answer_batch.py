@@ -25,6 +25,7 @@ from workbench.ui.answer.answer_scores import (
 )
 from workbench.ui.answer.answer_view import answer_text, answer_view
 from workbench.ui.bench import Bench
+from workbench.ui.components import box, html
 from workbench.ui.host.upload import read_upload
 from workbench.ui.parts import notice
 from workbench.ui.sides.asking_sides import side_columns, suffix_of
@@ -143,13 +144,13 @@ def batch_view(sides: Sides) -> BatchView:
         label="Questions", file_types=[".json", ".jsonl", ".csv", ".tsv"], height=116,
         elem_id="answer-file", elem_classes="upload-box",
     )  # fmt: skip
-    gr.HTML(_HINT, js_on_load=None, apply_default_css=False)
+    html(_HINT)
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Answer all", variant="primary", elem_id="answer-all", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="answer-all-stop", elem_classes="key-stop", scale=1)
-    file_notice = _box("batch-file-notice")
+    file_notice = box("batch-file-notice")
     heads, parts = side_columns(sides, _measured)
-    compared = _box("batch-compared")
+    compared = box("batch-compared")
     table = gr.Dataframe(
         headers=HEADERS, datatype="str", interactive=False, wrap=True, max_height=420,
         column_widths=_WIDTHS, label="Answers", show_label=False,
@@ -161,13 +162,9 @@ def batch_view(sides: Sides) -> BatchView:
     return BatchView(file, run, stop, file_notice, heads, parts, compared, table, taken_heads, taken, uploaded, asked)
 
 
-def _box(name: str) -> gr.HTML:
-    return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=name, elem_classes="page-notice")
-
-
 def _measured(side: Side) -> BatchSide:
     end = suffix_of(side)
-    message, figures, curve = (_box(f"{name}{end}") for name in ("batch-notice", "batch-figures", "batch-curve"))
+    message, figures, curve = (box(f"{name}{end}") for name in ("batch-notice", "batch-figures", "batch-curve"))
     best = gr.Button("Use the best threshold", visible=False, size="sm", elem_id=f"best-threshold{end}")
     return BatchSide(message, figures, curve, best)
 

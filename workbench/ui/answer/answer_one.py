@@ -10,6 +10,7 @@ from workbench.text.requests import ExtractSpan, Spans
 from workbench.ui.answer.answer_compare import SideSpans, span_marks, spans_markup
 from workbench.ui.answer.answer_view import answer_view
 from workbench.ui.answer.passages import PASSAGES
+from workbench.ui.components import box, html
 from workbench.ui.lens.asking_tokens import TokenSheet, token_sheet
 from workbench.ui.sides.asking_sides import side_columns, side_head, suffix_of
 from workbench.ui.sides.sides import LETTERS, Chosen, Side, Sides
@@ -82,21 +83,16 @@ def one_question(sides: Sides) -> View:
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Answer", variant="primary", elem_id="answer-run", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="answer-stop", elem_classes="key-stop", scale=1)
-    gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
+    html(_KEYS)
     heads, parts = side_columns(sides, _one_side)
-    compared = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id="answer-compared", elem_classes="page-notice"
-    )
+    compared = box("answer-compared")
     found = gr.State((), time_to_live=3600)
     tokens = token_sheet(sides, "answer", "Each answer")
     return View(question, context, run, stop, heads, parts, compared, found, tokens)
 
 
 def _one_side(side: Side) -> OneSide:
-    notice = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id=f"answer-notice{suffix_of(side)}",
-        elem_classes="page-notice",
-    )  # fmt: skip
+    notice = box(f"answer-notice{suffix_of(side)}")
     return OneSide(notice, answer_view(f"answer-view{suffix_of(side)}"))
 
 

@@ -31,6 +31,7 @@ from workbench.ui.answer.answer_scores import Answered
 from workbench.ui.answer.answer_settings import Ask
 from workbench.ui.background import followed
 from workbench.ui.bench import Page
+from workbench.ui.components import QUIET
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import error_notice, notice, progress_bar, seconds_text, told
 from workbench.ui.ready import made_ready
@@ -45,7 +46,6 @@ TABLE_SECONDS = 1.0
 
 def connect_batch(page: Page, view: BatchView, settings: SideSettings[Ask]) -> None:
     """The events: a run and its Stop, the thresholds, and a look at one row."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def run_file(values: Updates) -> Iterator[Updates]:
         yield from told(answered_by_all(page, view, settings, values), view.file_notice)
@@ -65,20 +65,18 @@ def connect_batch(page: Page, view: BatchView, settings: SideSettings[Ask]) -> N
         run = values[view.asked]
         return swapped(view, run, settings, values) if run and run.ended else {view.table: gr.skip()}
 
-    page.sides.swap.click(swap, {view.asked} | settings.inputs(), list({*view.live(), *view.results()}), **quiet)
-    view.file.upload(upload, view.file, [view.file_notice, view.uploaded], **quiet)
-    view.file.clear(lambda: ("", None), None, [view.file_notice, view.uploaded], **quiet)
+    page.sides.swap.click(swap, {view.asked} | settings.inputs(), list({*view.live(), *view.results()}), **QUIET)
+    view.file.upload(upload, view.file, [view.file_notice, view.uploaded], **QUIET)
+    view.file.clear(lambda: ("", None), None, [view.file_notice, view.uploaded], **QUIET)
     inputs = {view.uploaded, view.asked} | settings.inputs() | page.sides.inputs()
     # In three steps: what a browser must not miss is told before and after the stream, in which updates may be lost.
-    begun = view.run.click(lambda: emptied(view) | view.buttons(True), None, view.results(), **quiet)
-    runs = begun.then(run_file, inputs, [*view.live(), page.status], concurrency_limit=None, **quiet)
-    view.stop.click(stop, view.asked, [view.stop], concurrency_limit=None, **quiet)
-    _connect_thresholds(view, settings, runs, quiet)
+    begun = view.run.click(lambda: emptied(view) | view.buttons(True), None, view.results(), **QUIET)
+    runs = begun.then(run_file, inputs, [*view.live(), page.status], concurrency_limit=None, **QUIET)
+    view.stop.click(stop, view.asked, [view.stop], concurrency_limit=None, **QUIET)
+    _connect_thresholds(view, settings, runs)
 
 
-def _connect_thresholds(
-    view: BatchView, settings: SideSettings[Ask], runs: gr.events.Dependency, quiet: dict[str, Any]
-) -> None:
+def _connect_thresholds(view: BatchView, settings: SideSettings[Ask], runs: gr.events.Dependency) -> None:
     """What a threshold decides, without asking a model: the figures, the table, the answer that is looked at."""
     thresholds = [ask.threshold for ask in settings.each]
     deciding: set[Any] = {*thresholds, *settings.as_a}
@@ -93,10 +91,10 @@ def _connect_thresholds(
         return looked_at(view, run, row, _thresholds(run, settings, values) if run else [])
 
     inputs = {view.asked} | deciding
-    runs.then(lambda values: redecided(values) | view.buttons(False), inputs, view.results(), **quiet)
+    runs.then(lambda values: redecided(values) | view.buttons(False), inputs, view.results(), **QUIET)
     for part in deciding:
-        part.change(redecided, inputs, view.results(), trigger_mode="always_last", **quiet)
-    view.table.select(look, {view.asked} | deciding, ones, **quiet)
+        part.change(redecided, inputs, view.results(), trigger_mode="always_last", **QUIET)
+    view.table.select(look, {view.asked} | deciding, ones, **QUIET)
     decide_in_browser(settings, ones)
     for index, side in enumerate(view.sides):
 
@@ -104,7 +102,7 @@ def _connect_thresholds(
             slider = settings.of(index, values).threshold
             return {slider: best_of(values[view.asked], index, values[slider])}
 
-        side.best.click(best, {view.asked} | deciding, thresholds, **quiet)
+        side.best.click(best, {view.asked} | deciding, thresholds, **QUIET)
 
 
 def answered_by_all(page: Page, view: BatchView, settings: SideSettings[Ask], values: Updates) -> Iterator[Updates]:

@@ -12,6 +12,7 @@ from workbench.text.reading import SMALLEST_SETTINGS, trained_windows
 from workbench.text.requests import SPAN_TEMPLATE, ExtractSpan
 from workbench.ui.answer.answer_request import ANSWERS, THRESHOLD, THRESHOLD_BY_LIKELIHOOD, WINDOWS, worked_examples
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import QUIET, html
 from workbench.ui.head_choice import LANGUAGE_MODEL, METHOD_WORDS, card_markup, fitting_heads, method_choices
 from workbench.ui.sides.asking_sides import SideSettings, chosen_spec, connect_settings, side_settings
 from workbench.ui.sides.sides import Side, Sides
@@ -89,16 +90,14 @@ def _ask(suffix: str, first: ModelSpec) -> Ask:
     method = gr.Dropdown(
         method_choices({}), value=LANGUAGE_MODEL, label="Method", info=METHOD_WORDS, elem_id=f"answer-method{suffix}"
     )
-    facts = gr.HTML(
-        _method_facts(None, first), js_on_load=None, apply_default_css=False, elem_id=f"answer-facts{suffix}"
-    )
+    facts = html(_method_facts(None, first), elem_id=f"answer-facts{suffix}")
     threshold = replace(THRESHOLD, info=THRESHOLD_BY_LIKELIHOOD).slider()
     knobs = {knob.name: knob.slider() for knob in ANSWERS}
     with gr.Accordion("Long passages", open=False):
         knobs |= {knob.name: knob.slider() for knob in WINDOWS}
     with gr.Accordion("Examples for the language model", open=False):
         info = "The model sees these before your question, worked out. Trained heads do without."
-        gr.HTML(f"<p class='keys'>{info}</p>", js_on_load=None, apply_default_css=False)
+        html(f"<p class='keys'>{info}</p>")
         shots = gr.Dataframe(
             headers=["Passage", "Question", "Answer"], value=[["", "", ""]], type="array", datatype="str",
             column_count=3, wrap=True, interactive=True,
@@ -113,7 +112,6 @@ def _ask(suffix: str, first: ModelSpec) -> Ask:
 
 def connect_lists(page: Page, container: gr.Tab, settings: SideSettings[Ask]) -> None:
     """Keeps each side's list of methods as its model has them; a picked head has its facts and its way of reading."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench, sides = page.bench, page.sides.all
 
     def arrival(values: Updates) -> Updates:
@@ -131,11 +129,11 @@ def connect_lists(page: Page, container: gr.Tab, settings: SideSettings[Ask]) ->
 
     every = page.sides.inputs() | {ask.method for ask in settings.each}
     outputs = [part for ask in settings.each for part in ask.picked()]
-    page.address.waits_for(page.blocks.load(arrival, every, outputs, **quiet))
+    page.address.waits_for(page.blocks.load(arrival, every, outputs, **QUIET))
     page.address.afterwards(lists, every, outputs)
-    container.select(lists, every, outputs, **quiet)
+    container.select(lists, every, outputs, **QUIET)
     for side, ask in zip(sides, settings.each, strict=True):
-        _connect_method(page, side, ask, quiet)
+        _connect_method(page, side, ask)
 
     def taken(to: int, source: int, values: Updates, model: int) -> Updates:
         own, other = settings.each[to], settings.each[source]
@@ -148,7 +146,7 @@ def connect_lists(page: Page, container: gr.Tab, settings: SideSettings[Ask]) ->
     connect_settings(page.sides, settings, taken)
 
 
-def _connect_method(page: Page, side: Side, ask: Ask, quiet: dict[str, Any]) -> None:
+def _connect_method(page: Page, side: Side, ask: Ask) -> None:
     """A side's methods are those of its model."""
 
     def other_model(values: Updates) -> Updates:
@@ -161,8 +159,8 @@ def _connect_method(page: Page, side: Side, ask: Ask, quiet: dict[str, Any]) -> 
         return _told(ask, card, spec) | ask.read_as(card)
 
     inputs = page.sides.inputs() | {ask.method}
-    side.model.change(other_model, inputs, ask.picked(), **quiet)
-    ask.method.input(head, inputs, ask.picked(), **quiet)
+    side.model.change(other_model, inputs, ask.picked(), **QUIET)
+    ask.method.input(head, inputs, ask.picked(), **QUIET)
 
 
 def _lists(

@@ -17,6 +17,7 @@ from workbench.ui.classify.class_methods import ClassMethod, tokens_read
 from workbench.ui.classify.class_one import BY_WORDS, One, OneSide, Shown, compared, moved
 from workbench.ui.classify.class_view import EMPTY, Cost, prediction_markup
 from workbench.ui.classify.why_view import MOST_PIECES, WhyLines, pieces_of
+from workbench.ui.components import QUIET
 from workbench.ui.head_choice import picked_head
 from workbench.ui.lens.asking_tokens import Look, looked_at
 from workbench.ui.lens.score_lens import label_asks
@@ -30,7 +31,6 @@ Updates = dict[Any, Any]
 
 def connect_one(page: Page, one: One, settings: SideSettings[Form]) -> None:
     """The part's events: Classify, Why, the tokens, and the Stop of all three."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [*one.results(), page.status]
     notices = [side.notice for side in one.sides]
     shown = [side.shown for side in one.sides]
@@ -55,17 +55,17 @@ def connect_one(page: Page, one: One, settings: SideSettings[Form]) -> None:
         return dict.fromkeys([*notices, *one.tokens.notices], "") | one.buttons(False, any(found))
 
     asked = {one.text} | settings.inputs() | page.sides.inputs()
-    asks = one.run.click(run_one, asked, outputs, concurrency_limit=None, **quiet)
+    asks = one.run.click(run_one, asked, outputs, concurrency_limit=None, **QUIET)
     looked: set[Any] = {one.pieces, page.sides.count, *shown}
-    explains = one.why.click(why, looked, outputs, concurrency_limit=None, **quiet)
+    explains = one.why.click(why, looked, outputs, concurrency_limit=None, **QUIET)
     buttons = [one.run, one.why, one.tokens.look, one.stop]
     tokens = one.tokens.results()
     looks = one.tokens.look.click(
-        look, {page.sides.count, *shown}, [*tokens, *buttons, page.status], concurrency_limit=None, **quiet
+        look, {page.sides.count, *shown}, [*tokens, *buttons, page.status], concurrency_limit=None, **QUIET
     )
-    one.run.click(one.tokens.cleared, None, tokens, **quiet)
+    one.run.click(one.tokens.cleared, None, tokens, **QUIET)
     freed = [*notices, *one.tokens.notices, *buttons]
-    one.stop.click(stopped, shown, freed, cancels=[asks, explains, looks], **quiet)
+    one.stop.click(stopped, shown, freed, cancels=[asks, explains, looks], **QUIET)
     _connect_moves(page, one, [asks, explains, looks])
 
 
@@ -75,7 +75,6 @@ def _connect_moves(page: Page, one: One, running: list[Any]) -> None:
     Args:
         running: the events that end then: their answers would come into columns that stand for other models.
     """
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [*one.results(), *one.tokens.results()]
     moves = [(page.sides.swap, 0), *((button, 1) for button in page.sides.removes)]
     for button, first in moves:
@@ -83,7 +82,7 @@ def _connect_moves(page: Page, one: One, running: list[Any]) -> None:
         def move(found: Shown | None, first: int = first) -> Updates:
             return moved(one, first, found)
 
-        button.click(move, one.sides[0].shown, outputs, cancels=running, **quiet)
+        button.click(move, one.sides[0].shown, outputs, cancels=running, **QUIET)
 
 
 def asked_of_all(page: Page, one: One, settings: SideSettings[Form], values: Updates) -> Iterator[Updates]:

@@ -11,6 +11,7 @@ from workbench.manager import ModelSpec
 from workbench.ui.bench import Bench, Page
 from workbench.ui.classify.class_examples import EXAMPLES, ClassExample
 from workbench.ui.classify.class_methods import Asked, build_asked
+from workbench.ui.components import QUIET, html
 from workbench.ui.head_choice import LANGUAGE_MODEL, METHOD_WORDS, card_markup, fitting_heads, method_choices
 from workbench.ui.parts import notice
 from workbench.ui.sides.asking_sides import SideSettings, chosen_spec, connect_settings, side_settings
@@ -142,7 +143,7 @@ def _form(suffix: str) -> Form:
     method = gr.Dropdown(
         method_choices({}), value=LANGUAGE_MODEL, label="Method", info=METHOD_WORDS, elem_id=f"class-method{suffix}"
     )
-    facts = gr.HTML(_BARE, js_on_load=None, apply_default_css=False, elem_id=f"class-facts{suffix}")
+    facts = html(_BARE, elem_id=f"class-facts{suffix}")
     threshold = gr.Slider(
         0.0, 1.0, 0.5, step=0.01, label="Label threshold", visible=False,
         info="A text has every label whose probability reaches this.",
@@ -172,7 +173,7 @@ def _prompt_controls(first: ClassExample, suffix: str) -> dict[str, Any]:
     )  # fmt: skip
     with gr.Accordion("Worked examples (few-shot)", open=True):
         note = "The model sees these first. Empty rows are left out; an empty table asks zero-shot."
-        gr.HTML(f"<p class='keys'>{note}</p>", js_on_load=None, apply_default_css=False)
+        html(f"<p class='keys'>{note}</p>")
         shots = gr.Dataframe(
             shot_rows(first), headers=["Text", "Label"], type="array", datatype="str", column_count=2, wrap=True,
             column_widths=["70%", "30%"], interactive=True, max_height=260, label="Worked examples", show_label=False,
@@ -186,7 +187,6 @@ def _prompt_controls(first: ClassExample, suffix: str) -> dict[str, Any]:
 
 def connect_forms(page: Page, container: gr.Tab, settings: SideSettings[Form]) -> None:
     """Keeps each side's list of methods as its model has them, and shows what the picked method needs."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench, sides = page.bench, page.sides.all
 
     def all_lists(values: Updates) -> Updates:
@@ -197,8 +197,8 @@ def connect_forms(page: Page, container: gr.Tab, settings: SideSettings[Form]) -
 
     every = page.sides.inputs() | {form.method for form in settings.each}
     outputs = [part for form in settings.each for part in form.picked()]
-    container.select(all_lists, every, outputs, **quiet)
-    page.address.waits_for(page.blocks.load(all_lists, every, outputs, **quiet))
+    container.select(all_lists, every, outputs, **QUIET)
+    page.address.waits_for(page.blocks.load(all_lists, every, outputs, **QUIET))
     page.address.afterwards(all_lists, every, outputs)
     for side, form in zip(sides, settings.each, strict=True):
 
@@ -206,9 +206,9 @@ def connect_forms(page: Page, container: gr.Tab, settings: SideSettings[Form]) -
             return _lists(bench, form, chosen_spec(bench, side, values), values[form.method])
 
         for changed in (side.model.change, form.method.input):
-            changed(lists, page.sides.inputs() | {form.method}, form.picked(), **quiet)
+            changed(lists, page.sides.inputs() | {form.method}, form.picked(), **QUIET)
         form.normalization.change(
-            lambda name: gr.Textbox(visible=name == "pmi"), form.normalization, form.premise, **quiet
+            lambda name: gr.Textbox(visible=name == "pmi"), form.normalization, form.premise, **QUIET
         )
 
     def taken(to: int, source: int, values: Updates, model: int) -> Updates:

@@ -18,6 +18,7 @@ from workbench.ui.classify.class_batch import COLUMNS, WIDTHS, Batch, Batches, t
 from workbench.ui.classify.class_compare import batches_markup
 from workbench.ui.classify.class_examples import ClassExample
 from workbench.ui.classify.threshold_view import best_threshold, sweepable, threshold_markup
+from workbench.ui.components import QUIET, box, html
 from workbench.ui.host.upload import TABLE_ENDINGS, likely_columns, read_uploaded_table
 from workbench.ui.parts import notice, progress_bar, told
 from workbench.ui.sides.asking_sides import side_columns, side_head, suffix_of
@@ -106,23 +107,19 @@ def many_texts(first: ClassExample, sides: Sides) -> Many:
     with gr.Row(elem_classes="actions"):
         run = gr.Button("Classify all", variant="primary", elem_id="many-run", elem_classes="key-run", scale=3)
         stop = gr.Button("Stop", interactive=False, elem_id="many-stop", elem_classes="key-stop", scale=1)
-    file_notice = _box("many-file-notice")
-    notice_heads, notices = side_columns(sides, lambda side: _box(f"many-notice{suffix_of(side)}"))
+    file_notice = box("many-file-notice")
+    notice_heads, notices = side_columns(sides, lambda side: box(f"many-notice{suffix_of(side)}"))
     table = gr.Dataframe(
         headers=COLUMNS, datatype="str", type="array", interactive=False, max_height=360, visible=False,
         label="Predictions: click a row to see its bars and to ask why", elem_id="class-table",
         column_widths=WIDTHS, show_search="search", buttons=["fullscreen"],
     )  # fmt: skip
-    compared = _box("many-compared")
+    compared = box("many-compared")
     heads, parts = side_columns(sides, _measured)
     return Many(
         texts, file, columns, text_column, label_column, take_labels, run, stop, file_notice, notice_heads, notices,
         table, compared, heads, parts, gr.State(None, time_to_live=3600), gr.State(None, time_to_live=3600),
     )  # fmt: skip
-
-
-def _box(name: str) -> gr.HTML:
-    return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=name, elem_classes="page-notice")
 
 
 def _measured(side: Side) -> ManySide:
@@ -132,7 +129,7 @@ def _measured(side: Side) -> ManySide:
         jsonl = gr.DownloadButton(
             "Save JSONL", interactive=False, elem_id=f"class-jsonl{end}", size="md", min_width=120
         )
-    metrics = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=f"class-metrics{end}")
+    metrics = html(elem_id=f"class-metrics{end}")
     with gr.Column(visible=False, elem_classes="sweep-part") as sweep:
         with gr.Row():
             label = gr.Dropdown([], label="Threshold for the class", elem_id=f"sweep-class{end}", min_width=150)
@@ -140,22 +137,21 @@ def _measured(side: Side) -> ManySide:
                 0, 1, 0.5, step=0.01, label="Threshold", elem_id=f"sweep-threshold{end}", min_width=200,
                 info="The class is given from this probability on. The model is not asked again.",
             )  # fmt: skip
-        picture = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=f"sweep-chart{end}")
+        picture = html(elem_id=f"sweep-chart{end}")
     return ManySide(csv, jsonl, metrics, sweep, label, threshold, picture)
 
 
 def connect_file(page: Page, many: Many, labels: gr.Textbox) -> None:
     """The events of the uploaded table; `labels` can take those of its right answers."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [many.file_notice, many.uploaded, many.columns, many.text_column, many.label_column, many.texts]
 
     def upload(path: str | None) -> Iterator[Updates]:
         yield without_table(many)
         yield from told(_with_table(page, many, path), many.file_notice, "The file can't be used")
 
-    many.file.upload(upload, many.file, outputs, **quiet)
-    many.file.clear(lambda: without_table(many), None, outputs, **quiet)
-    many.take_labels.click(_labels_of, [many.uploaded, many.label_column, labels], labels, **quiet)
+    many.file.upload(upload, many.file, outputs, **QUIET)
+    many.file.clear(lambda: without_table(many), None, outputs, **QUIET)
+    many.take_labels.click(_labels_of, [many.uploaded, many.label_column, labels], labels, **QUIET)
 
 
 def _with_table(page: Page, many: Many, path: str | None) -> Iterator[Updates]:

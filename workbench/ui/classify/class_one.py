@@ -12,6 +12,7 @@ from workbench.ui.classify.class_examples import ClassExample
 from workbench.ui.classify.class_methods import Asked, ClassMethod
 from workbench.ui.classify.class_view import EMPTY, prediction_markup
 from workbench.ui.classify.why_view import why_view
+from workbench.ui.components import box, html
 from workbench.ui.lens.asking_tokens import TokenSheet, token_sheet
 from workbench.ui.sides.asking_sides import side_columns, side_head, suffix_of
 from workbench.ui.sides.sides import LETTERS, Chosen, Side, Sides
@@ -89,11 +90,9 @@ def one_text(first: ClassExample, sides: Sides) -> One:
         run = gr.Button("Classify", variant="primary", elem_id="class-run", elem_classes="key-run", scale=3)
         why = gr.Button("Why", interactive=False, elem_id="class-why", scale=1)
         stop = gr.Button("Stop", interactive=False, elem_id="class-stop", elem_classes="key-stop", scale=1)
-    gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
+    html(_KEYS)
     heads, parts = side_columns(sides, _one_side)
-    compared = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id="class-compared", elem_classes="page-notice"
-    )
+    compared = box("class-compared")
     tokens = token_sheet(sides, "class", "Each label")
     pieces = gr.Radio(
         [BY_TOKENS, BY_WORDS], value=BY_TOKENS, label="Why takes out", elem_id="class-pieces",
@@ -104,11 +103,8 @@ def one_text(first: ClassExample, sides: Sides) -> One:
 
 
 def _one_side(side: Side) -> OneSide:
-    notice = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id=f"class-notice{suffix_of(side)}",
-        elem_classes="page-notice",
-    )  # fmt: skip
-    result = gr.HTML(EMPTY, js_on_load=None, apply_default_css=False, elem_id=f"class-result{suffix_of(side)}")
+    notice = box(f"class-notice{suffix_of(side)}")
+    result = html(EMPTY, elem_id=f"class-result{suffix_of(side)}")
     return OneSide(notice, result, gr.State(None, time_to_live=3600))
 
 

@@ -17,6 +17,7 @@ from workbench.ui.classify.class_form import Form
 from workbench.ui.classify.class_many import Many, connect_file, end_notice, ended, just_begun, swapped, table_update
 from workbench.ui.classify.class_methods import ClassMethod
 from workbench.ui.classify.threshold_view import best_threshold, threshold_markup
+from workbench.ui.components import QUIET
 from workbench.ui.head_choice import picked_head
 from workbench.ui.parts import error_notice, progress_bar, told
 from workbench.ui.ready import made_ready
@@ -33,7 +34,6 @@ _SAMPLE = 200
 
 def connect_many(page: Page, many: Many, settings: SideSettings[Form]) -> None:
     """The part's events: the file, the run and its Stop, the thresholds."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     connect_file(page, many, settings.each[0].labels)
 
     def run_batch(values: Updates) -> Iterator[Updates]:
@@ -49,22 +49,22 @@ def connect_many(page: Page, many: Many, settings: SideSettings[Form]) -> None:
     inputs = texts | settings.inputs() | page.sides.inputs()
     # In three steps: what a browser must not miss is told before and after the stream, in which updates may be lost.
     told_at_once = [*many.results(), many.file_notice, *many.notices]
-    first = many.run.click(lambda: just_begun(many), None, told_at_once, **quiet)
+    first = many.run.click(lambda: just_begun(many), None, told_at_once, **QUIET)
     live = [*many.live(), page.status]
-    runs = first.then(run_batch, inputs, live, concurrency_limit=None, **quiet)
-    runs.then(lambda batches: ended(many, batches) | many.buttons(False), many.batches, many.results(), **quiet)
-    many.stop.click(stop, many.batches, [many.stop], concurrency_limit=None, **quiet)
+    runs = first.then(run_batch, inputs, live, concurrency_limit=None, **QUIET)
+    runs.then(lambda batches: ended(many, batches) | many.buttons(False), many.batches, many.results(), **QUIET)
+    many.stop.click(stop, many.batches, [many.stop], concurrency_limit=None, **QUIET)
 
     # While a run goes on the sides that it asks stay where they are.
     def swap(batches: Batches | None) -> Updates:
         return swapped(many, batches) if batches is not None and batches.ended else {many.table: gr.skip()}
 
-    page.sides.swap.click(swap, many.batches, list({*many.live(), *many.results()}), **quiet)
+    page.sides.swap.click(swap, many.batches, list({*many.live(), *many.results()}), **QUIET)
     for index in range(len(many.sides)):
-        _connect_threshold(many, index, quiet)
+        _connect_threshold(many, index)
 
 
-def _connect_threshold(many: Many, index: int, quiet: dict[str, Any]) -> None:
+def _connect_threshold(many: Many, index: int) -> None:
     """A side's threshold for a class decides anew what its probabilities say."""
     part = many.sides[index]
 
@@ -78,8 +78,8 @@ def _connect_threshold(many: Many, index: int, quiet: dict[str, Any]) -> None:
         return {part.threshold: at, part.sweep_chart: at_threshold(batches, label, at)}
 
     chosen = [many.batches, part.sweep_class, part.threshold]
-    part.threshold.input(at_threshold, chosen, part.sweep_chart, trigger_mode="always_last", **quiet)
-    part.sweep_class.input(at_best, chosen[:2], [part.threshold, part.sweep_chart], **quiet)
+    part.threshold.input(at_threshold, chosen, part.sweep_chart, trigger_mode="always_last", **QUIET)
+    part.sweep_class.input(at_best, chosen[:2], [part.threshold, part.sweep_chart], **QUIET)
 
 
 def classified_by_all(page: Page, many: Many, settings: SideSettings[Form], values: Updates) -> Iterator[Updates]:

@@ -3,6 +3,7 @@
 import gradio as gr
 
 from workbench.text.requests import Generated
+from workbench.ui.components import html
 from workbench.ui.parts import bytes_text, seconds_text
 
 _ENDS = {
@@ -34,7 +35,7 @@ def figures_view(elem_id: str) -> gr.HTML:
     A text and no dictionary: Gradio's page changes a dictionary that it was sent in place, and so loses an update
     that is followed at once by one without it.
     """
-    return gr.HTML(figures(), js_on_load=None, apply_default_css=False, elem_id=elem_id)
+    return html(figures(), elem_id=elem_id)
 
 
 def figures(snapshot: Generated | None = None, weights_bytes: int = 0) -> str:

@@ -11,6 +11,7 @@ from workbench.loading.load import LoadProgress
 from workbench.manager import LoadedModel
 from workbench.text.requests import Generate, Generated
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import box
 from workbench.ui.generate.figures import figures, figures_view
 from workbench.ui.generate.streams import load_steps, paced
 from workbench.ui.lens.lens import LensLines, lens, named
@@ -123,9 +124,7 @@ Step = LoadProgress | LoadedModel | Written | None
 def column_view(side: Side) -> Column:
     """Draws a column below its head."""
     letter = side.letter.lower()
-    notice = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id=f"notice-{letter}", elem_classes="page-notice"
-    )
+    notice = box(f"notice-{letter}")
     tokens = lens(f"lens-{letter}", group="generate", branches=True)
     return Column(notice, tokens, figures_view(f"figures-{letter}"))
 

@@ -8,6 +8,7 @@ import gradio as gr
 
 from workbench.errors import BadRequest
 from workbench.text.requests import Generate
+from workbench.ui.components import QUIET
 from workbench.ui.generate import controls
 from workbench.ui.links.saved_presets import saved_presets
 from workbench.ui.sides.asking_sides import SideSettings, connect_settings, side_settings
@@ -105,11 +106,10 @@ def drawn_anew(seed: float | None, is_new: bool) -> bool:
 
 def connect(sides: Sides, settings: GenerateSettings) -> None:
     """Presets move the sliders, a slider leaves its preset, and a side's own settings move with it."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     for own in settings.sides.each:
         shaped = [own.knobs[knob.name] for knob in controls.PRESET_KNOBS]
-        own.preset.input(controls.preset_values, own.preset, shaped, **quiet)
-        gr.on([slider.input for slider in shaped], None, None, own.preset, js="() => null", **quiet)
+        own.preset.input(controls.preset_values, own.preset, shaped, **QUIET)
+        gr.on([slider.input for slider in shaped], None, None, own.preset, js="() => null", **QUIET)
 
     def taken(to: int, source: int, values: Updates, model: int) -> Updates:
         mine, theirs = settings.sides.each[to].parts(), settings.sides.each[source].parts()

@@ -9,6 +9,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.text.language_model import LanguageModel
 from workbench.ui.bench import Page
+from workbench.ui.components import box, html
 from workbench.ui.lens.lens import ScoredText, lens, score_lines, with_difference
 from workbench.ui.lens.score_lens import ScoreAsk, no_tokens, scored_texts
 from workbench.ui.parts import notice, progress_bar
@@ -74,16 +75,13 @@ def token_sheet(sides: Sides, name: str, what: str) -> TokenSheet:
                 "Look at the tokens", interactive=False, elem_id=f"{name}-look", size="sm", scale=0, min_width=190
             )
             words = f"<p class='keys'>{what}, token by token: asked once more, of every side.</p>"
-            gr.HTML(words, js_on_load=None, apply_default_css=False)
+            html(words)
         heads, parts = side_columns(sides, lambda side: _token_side(side, name))
     return TokenSheet(look, heads, parts)
 
 
 def _token_side(side: Side, name: str) -> TokenSide:
-    told = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id=f"{name}-look-notice{suffix_of(side)}",
-        elem_classes="page-notice",
-    )  # fmt: skip
+    told = box(f"{name}-look-notice{suffix_of(side)}")
     return TokenSide(told, lens(f"{name}-lens-{side.letter.lower()}", "Tokens", empty=""))
 
 

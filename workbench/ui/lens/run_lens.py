@@ -13,6 +13,7 @@ from workbench.evals.runs.run import Run
 from workbench.manager import ModelSpec
 from workbench.ui.background import followed
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import QUIET, html
 from workbench.ui.lens.lens import ScoredText, lens, score_lines, with_difference
 from workbench.ui.lens.miss_asks import fitted, prediction_asks, right_place
 from workbench.ui.lens.score_lens import ScoreAsk, scored_texts
@@ -68,9 +69,9 @@ def sheet_view() -> Sheet:
     """Draws the sheet, to be called below the list of examples."""
     with gr.Column(visible=False, elem_id="run-lens", elem_classes="lens-sheet") as part:
         with gr.Row(elem_classes="lens-sheet-head"):
-            head = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="run-lens-head")
+            head = html(elem_id="run-lens-head")
             close = gr.Button("Close", elem_id="run-lens-close", elem_classes="key-stop", min_width=90, scale=0)
-        notice = gr.HTML("", js_on_load=None, apply_default_css=False, elem_classes="page-notice")
+        notice = html(elem_classes="page-notice")
         with gr.Row(elem_classes="sides"):
             with gr.Column(elem_classes="side-column"):
                 first = lens("run-lens-a", "Tokens", empty=_HINT)
@@ -87,14 +88,13 @@ def connect_sheet(page: Page, sheet: Sheet, shown: gr.HTML, runs: gr.State, othe
         runs: the opened ones.
         other: which of them is B.
     """
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def look(opened: Sequence[Run], place: int | None, event: gr.EventData) -> Iterator[Updates]:
         pair = [opened[0], *opened[place or 1 :][:1]] if opened else []
         yield from told(_looked(page, sheet, pair, str(event.name)), sheet.notice, _CANT)
 
-    looks = shown.press(look, [runs, other], [*sheet.outputs(), page.status], concurrency_limit=None, **quiet)
-    sheet.close.click(sheet.closed, None, sheet.outputs(), cancels=[looks], **quiet)
+    looks = shown.press(look, [runs, other], [*sheet.outputs(), page.status], concurrency_limit=None, **QUIET)
+    sheet.close.click(sheet.closed, None, sheet.outputs(), cancels=[looks], **QUIET)
 
 
 def looks_of(runs: Sequence[Run], row: str) -> tuple[Prediction, list[Look]]:

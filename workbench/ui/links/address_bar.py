@@ -7,6 +7,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import QUIET
 from workbench.ui.links.address import TAB, Kept, Reading, read_link, read_parts
 from workbench.ui.parts import error_notice, notice
 from workbench.ui.sides.asking_sides import chosen_spec
@@ -16,7 +17,6 @@ from workbench.ui.sides.sides_bar import in_use
 Updates = dict[Any, Any]
 
 _PARTLY = "Not everything of this link could be taken over"
-_QUIET: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
 
 def connect(page: Page, head: gr.HTML, told: gr.HTML, containers: Mapping[str, gr.Tab]) -> None:
@@ -32,10 +32,10 @@ def connect(page: Page, head: gr.HTML, told: gr.HTML, containers: Mapping[str, g
     all_kept = [address.kept.get(name) or Kept(name, {}) for name in containers]
     for kept in all_kept:
         own = [*picked, *kept.parts.values()]
-        containers[kept.tab].select(None, own, None, js=_tells("opened", [kept]), **_QUIET)
+        containers[kept.tab].select(None, own, None, js=_tells("opened", [kept]), **QUIET)
     everything = [*picked, *(part for kept in all_kept for part in kept.parts.values())]
-    head.link(None, everything, None, js=_tells("link", all_kept), **_QUIET)
-    head.run(None, everything, None, js=_tells("ran", all_kept), **_QUIET)
+    head.link(None, everything, None, js=_tells("link", all_kept), **QUIET)
+    head.run(None, everything, None, js=_tells("ran", all_kept), **QUIET)
 
     def opened(values: Updates, event: gr.EventData) -> Updates:
         updates, words = link_opened(page, {kept.tab: kept for kept in all_kept}, values, event.state)
@@ -43,9 +43,9 @@ def connect(page: Page, head: gr.HTML, told: gr.HTML, containers: Mapping[str, g
 
     changed = [page.tabs, told, *in_use(sides, 1, dict.fromkeys(picked)), *everything[len(picked) :]]
     changed += [kept.inner for kept in all_kept if kept.inner is not None]
-    step = head.open(opened, sides.inputs(), changed, **_QUIET)
+    step = head.open(opened, sides.inputs(), changed, **QUIET)
     for then, inputs, outputs in address.after:
-        step = step.then(then, inputs, outputs, **_QUIET)
+        step = step.then(then, inputs, outputs, **QUIET)
     _connect_arrival(page)
 
 
@@ -53,7 +53,7 @@ def _connect_arrival(page: Page) -> None:
     """Lets the browser open the link that a visitor came by, once the lists of the page are up to date."""
     arrivals = [event.then for event in page.address.waited] or [page.blocks.load]
     for arrival in arrivals:
-        arrival(None, None, None, js=f"() => window.workbench.arrived({len(arrivals)})", **_QUIET)
+        arrival(None, None, None, js=f"() => window.workbench.arrived({len(arrivals)})", **QUIET)
 
 
 def link_opened(page: Page, tabs: Mapping[str, Kept], values: Updates, state: Any) -> tuple[Updates, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from workbench.ui.components import QUIET
 from workbench.ui.links.address import read_link
 from workbench.ui.scripts import script
 
@@ -33,18 +34,17 @@ def saved_presets(parts: Mapping[str, Any], elem_id: str) -> gr.HTML:
     Args:
         parts: the controls that are saved and loaded, by the names under which the browser keeps them.
     """
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     shown = gr.HTML(
         html_template=_FRAME, js_on_load=script("saved_presets.js"), apply_default_css=False, elem_id=elem_id
     )
     controls = list(parts.values())
     layout = json.dumps([elem_id, list(parts), [part.value for part in controls]])
-    shown.save(None, controls, None, js=f"(...values) => window.workbench.savePreset(...{layout}, values)", **quiet)
+    shown.save(None, controls, None, js=f"(...values) => window.workbench.savePreset(...{layout}, values)", **QUIET)
 
     def loaded(event: gr.EventData) -> dict[Any, Any]:
         return preset_loaded(parts, event.state)
 
-    shown.load_preset(loaded, None, controls, **quiet)
+    shown.load_preset(loaded, None, controls, **QUIET)
     return shown
 
 

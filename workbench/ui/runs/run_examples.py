@@ -8,6 +8,7 @@ import gradio as gr
 
 from workbench.evals.runs.run import Run
 from workbench.ui.bench import Page
+from workbench.ui.components import html
 from workbench.ui.lens.run_lens import LOOK_JS, Sheet, connect_sheet, sheet_view
 from workbench.ui.runs.example_browser import (
     FILTERS,
@@ -82,7 +83,7 @@ class Examples:
 def examples_view() -> Examples:
     """Draws the part, to be called where it should stand."""
     with gr.Column(visible=False, elem_id="run-examples") as part:
-        gr.HTML("<h2 class='section'>Examples</h2>", js_on_load=None, apply_default_css=False)
+        html("<h2 class='section'>Examples</h2>")
         kind = gr.Radio([(name, key) for key, (name, _) in FILTERS.items()], value="all", label="Show",
                         elem_id="example-kind")  # fmt: skip
         with gr.Row(elem_classes="example-tools"):

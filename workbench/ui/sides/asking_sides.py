@@ -12,6 +12,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.manager import ModelSpec
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import QUIET, html
 from workbench.ui.parts import error_notice
 from workbench.ui.sides.merged import merged
 from workbench.ui.sides.sides import Chosen, Side, Sides, chosen_side
@@ -97,7 +98,6 @@ class Taken(Protocol):
 
 def connect_settings(sides: Sides, settings: SideSettings[Own], taken: Taken) -> None:
     """A side's own controls appear once it is not asked as A, can be filled with A's, and move with the side."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     every = sides.inputs() | settings.inputs()
     others = zip(settings.each[1:], settings.as_a, settings.copies, settings.places, strict=True)
     for index, (own, as_a, copy, place) in enumerate(others, start=1):
@@ -105,12 +105,12 @@ def connect_settings(sides: Sides, settings: SideSettings[Own], taken: Taken) ->
         def copy_from_a(values: Updates, index: int = index) -> Updates:
             return taken(index, 0, values, model=index)
 
-        as_a.change(lambda follows: gr.Column(visible=not follows), as_a, place, **quiet)
-        copy.click(copy_from_a, every, own.parts(), **quiet)
+        as_a.change(lambda follows: gr.Column(visible=not follows), as_a, place, **QUIET)
+        copy.click(copy_from_a, every, own.parts(), **QUIET)
     a, b = (own.parts() for own in settings.each[:2])
-    sides.swap.click(lambda values: swapped(settings, taken, values), every, [*a, *b], **quiet)
+    sides.swap.click(lambda values: swapped(settings, taken, values), every, [*a, *b], **QUIET)
     after_a = [*settings.as_a, *b]
-    sides.removes[0].click(lambda values: moved_to_b(settings, taken, values), every, after_a, **quiet)
+    sides.removes[0].click(lambda values: moved_to_b(settings, taken, values), every, after_a, **QUIET)
 
 
 def swapped(settings: SideSettings[Own], taken: Taken, values: Updates) -> Updates:
@@ -151,9 +151,7 @@ def side_columns(sides: Sides, draw: Callable[[Side], Part]) -> tuple[tuple[gr.H
     with gr.Row(elem_classes="sides"):
         for side in sides.all:
             with gr.Column(visible=not side.index, min_width=280, elem_classes="side-column") as column:
-                heads.append(
-                    gr.HTML(side_head(side.letter), js_on_load=None, apply_default_css=False, elem_classes="side-head")
-                )
+                heads.append(html(side_head(side.letter), elem_classes="side-head"))
                 parts.append(draw(side))
             if side.index:
                 sides.follow(side.index, column)

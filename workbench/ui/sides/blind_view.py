@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import QUIET
 from workbench.ui.generate.figures import figures
 from workbench.ui.generate.generate_columns import Column, Shown
 from workbench.ui.parts import notice, told
@@ -108,7 +109,6 @@ def ballot_view(sides: Sides, heads: Sequence[gr.HTML], columns: Sequence[Column
 
 def connect(page: Page, ballot: Ballot, shown: gr.State, blind: gr.Checkbox) -> None:
     """The events: a vote, `blind` unticked when nothing is being written, and the page's arrival."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     revealed, lenses = [shown, *ballot.reveals()], [column.tokens for column in ballot.columns]
     counted = [ballot.tally, ballot.download]
     last = "last"
@@ -120,7 +120,7 @@ def connect(page: Page, ballot: Ballot, shown: gr.State, blind: gr.Checkbox) -> 
             choice = str(len(known.columns) - 1) if name == last else name
             yield from told(_voted(page.bench, ballot, shown, known, choice, values), ballot.message)
 
-        button.click(vote, [shown, *lenses], revealed + counted, **quiet)
+        button.click(vote, [shown, *lenses], revealed + counted, **QUIET)
 
     def unticked(now: Shown | None, is_blind: bool, *values: str) -> Updates:
         if is_blind or now is None or not now.blind:
@@ -128,8 +128,8 @@ def connect(page: Page, ballot: Ballot, shown: gr.State, blind: gr.Checkbox) -> 
         known = now.revealed()
         return {shown: known} | ballot.revealed(known, values)
 
-    blind.input(unticked, [shown, blind, *lenses], revealed, js=_UNLESS_WRITING, **quiet)
-    page.blocks.load(lambda: ballot.counted(page.bench), None, counted, **quiet)
+    blind.input(unticked, [shown, blind, *lenses], revealed, js=_UNLESS_WRITING, **QUIET)
+    page.blocks.load(lambda: ballot.counted(page.bench), None, counted, **QUIET)
 
 
 def _voted(

@@ -7,6 +7,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.loading.precision import precisions
 from workbench.ui.bench import Bench, Page
+from workbench.ui.components import QUIET, box
 from workbench.ui.parts import notice
 from workbench.ui.sides.sides import LETTERS, MOST_SIDES, Side, Sides
 from workbench.ui.sides.sides_memory import Shortage, shortage_of
@@ -42,7 +43,7 @@ def sides_bar(bench: Bench) -> Sides:
         with gr.Row(elem_id="sides-actions"):
             add = gr.Button("Add a side", elem_id="add-side", size="sm", scale=0, min_width=120)
             swap = gr.Button("Swap A and B", elem_id="swap-sides", size="sm", scale=0, min_width=140, visible=False)
-    told = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="sides-notice", elem_classes="page-notice")
+    told = box("sides-notice")
     fit = gr.Button("Take what fits", elem_id="sides-fit", size="sm", visible=False)
     return Sides(tuple(sides), gr.State(1), add, swap, tuple(removes), told, fit, followers)
 
@@ -50,7 +51,6 @@ def sides_bar(bench: Bench) -> Sides:
 def connect(page: Page) -> None:
     """The bar's events; called when every tab has said what follows which side."""
     sides, bench = page.sides, page.bench
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     picked = [part for side in sides.all for part in (side.model, side.precision)]
     shown = [sides.count, *picked, sides.add, sides.swap, *_followers(sides)]
 
@@ -60,25 +60,25 @@ def connect(page: Page) -> None:
         copied = {new.model: values[last.model], new.precision: values[last.precision]}
         return in_use(sides, count, values | copied)
 
-    sides.add.click(added, sides.inputs(), shown, **quiet)
+    sides.add.click(added, sides.inputs(), shown, **QUIET)
     for place, button in enumerate(sides.removes, start=1):
 
         def removed(values: Updates, index: int = place) -> Updates:
             return in_use(sides, values[sides.count] - 1, moved_down(sides, values, index))
 
-        moved_first(button).then(removed, sides.inputs(), shown, **quiet)
+        moved_first(button).then(removed, sides.inputs(), shown, **QUIET)
     a, b = sides.all[:2]
     pair = [a.model, a.precision, b.model, b.precision]
-    moved_first(sides.swap).then(lambda *now: (*now[2:], *now[:2]), pair, pair, **quiet)
+    moved_first(sides.swap).then(lambda *now: (*now[2:], *now[:2]), pair, pair, **QUIET)
 
-    _connect_memory(page, quiet)
+    _connect_memory(page)
 
     def lists(values: Updates) -> Updates:
         return {side.model: _models(bench, values[side.model]) for side in sides.all}
 
     models = [side.model for side in sides.all]
-    page.tabs.select(lists, set(models), models, **quiet)
-    page.address.waits_for(page.blocks.load(lists, set(models), models, **quiet))
+    page.tabs.select(lists, set(models), models, **QUIET)
+    page.address.waits_for(page.blocks.load(lists, set(models), models, **QUIET))
 
 
 def moved_first(button: gr.Button) -> Any:
@@ -86,7 +86,7 @@ def moved_first(button: gr.Button) -> Any:
     return button.click(lambda: None, None, None, show_progress="hidden", api_visibility="private")
 
 
-def _connect_memory(page: Page, quiet: dict[str, Any]) -> None:
+def _connect_memory(page: Page) -> None:
     """Tells at once when the sides in use have no room beside each other, and takes the precisions that have."""
     sides = page.sides
     changes = gr.State(())
@@ -104,12 +104,12 @@ def _connect_memory(page: Page, quiet: dict[str, Any]) -> None:
 
     precisions_of = [side.precision for side in sides.all]
     moved = [sides.count.change, *(part.change for side in sides.all for part in (side.model, side.precision))]
-    gr.on(moved, look, sides.inputs(), [sides.notice, sides.fit, changes], trigger_mode="always_last", **quiet)
+    gr.on(moved, look, sides.inputs(), [sides.notice, sides.fit, changes], trigger_mode="always_last", **QUIET)
 
     def taken(fits: tuple[tuple[int, str], ...]) -> Updates:
         return {precisions_of[index]: precision for index, precision in fits}
 
-    sides.fit.click(taken, changes, precisions_of, **quiet)
+    sides.fit.click(taken, changes, precisions_of, **QUIET)
 
 
 def shortage_in(page: Page, values: Updates) -> Shortage | None:

@@ -16,6 +16,7 @@ from workbench.ui.benchmark.benchmark_form import FILE, HEAD_NAMES, Form, files_
 from workbench.ui.benchmark.benchmark_view import DESK_JS, EMPTY_DESK, desk_markup, table_markup, task_markup
 from workbench.ui.benchmark.evaluate_endpoint import evaluate_endpoint
 from workbench.ui.benchmark.try_task import tried_markup
+from workbench.ui.components import QUIET, box, html
 from workbench.ui.host.kept_upload import kept_upload
 from workbench.ui.links.address import Kept
 from workbench.ui.links.code_panels import benchmark_code
@@ -84,16 +85,16 @@ def build(page: Page, container: gr.Tab) -> None:
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=5, min_width=320):
             groups = task_lists()
-            task = gr.HTML(task_markup(None), js_on_load=None, apply_default_css=False, elem_id="bench-task")
+            task = html(task_markup(None), elem_id="bench-task")
             try_it = gr.Button("Try it on a sample", interactive=False, elem_id="bench-try")
-            tried = _box("bench-tried")
+            tried = box("bench-tried")
             form = form_view(groups, page.sides, shared=not page.bench.settings.serves_locally)
             run = gr.Button("Run", variant="primary", elem_id="bench-run", elem_classes="key-run")
-            message = _box("bench-message")
-            gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
+            message = box("bench-message")
+            html(_KEYS)
         with gr.Column(scale=6, min_width=320):
             desk = gr.HTML(EMPTY_DESK, js_on_load=DESK_JS, apply_default_css=False, elem_id="bench-desk")
-            table = _box("bench-table")
+            table = box("bench-table")
             code = code_panel("bench-code")
     batch = gr.Textbox("", visible=False, elem_id="bench-batch")
     clock = gr.Timer(IDLE_SECONDS)
@@ -106,36 +107,31 @@ def build(page: Page, container: gr.Tab) -> None:
     evaluate_endpoint(page.bench)
 
 
-def _box(name: str) -> gr.HTML:
-    return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=name, elem_classes="page-notice")
-
-
 def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:
     """What the form shows: the lists as they are now, the task at hand, and one of its samples asked about."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
-    _connect_heads(page, container, form, quiet)
+    _connect_heads(page, container, form)
     known = dict.fromkeys(HEAD_NAMES, _known_heads)
     page.address.keeps(Kept(TAB.name, form.named(), (view.run,), known=known))
     # Not `input`: a link that opens the page sets the rows too.
-    form.data.change(lambda data: gr.File(visible=data == FILE), form.data, form.file, **quiet)
+    form.data.change(lambda data: gr.File(visible=data == FILE), form.data, form.file, **QUIET)
     about_task = [view.task, view.shown_task, view.sample, view.try_it, view.tried]
     groups = list(form.tasks.values())
     page.address.afterwards(lambda *ticked: _task_shown(view, [*chain(*ticked)]), groups, about_task)
     for group in groups:
         group.input(
             lambda names: _task_shown(view, names), group, about_task,
-            trigger_mode="always_last", **quiet,
+            trigger_mode="always_last", **QUIET,
         )  # fmt: skip
 
     def ask(values: Updates) -> Iterator[Updates]:
         yield from told(_tried(page, form, view, values), view.tried)
 
     inputs = form.inputs() | {view.shown_task, view.sample}
-    view.try_it.click(ask, inputs, [view.tried, view.sample, page.status], concurrency_limit=None, **quiet)
+    view.try_it.click(ask, inputs, [view.tried, view.sample, page.status], concurrency_limit=None, **QUIET)
 
 
-def _connect_heads(page: Page, container: gr.Tab, form: Form, quiet: dict[str, Any]) -> None:
+def _connect_heads(page: Page, container: gr.Tab, form: Form) -> None:
     """The lists of heads, which are those of each side's model."""
 
     def lists(values: Updates) -> Updates:
@@ -143,13 +139,12 @@ def _connect_heads(page: Page, container: gr.Tab, form: Form, quiet: dict[str, A
 
     picked = page.sides.inputs() | set(form.heads)
     shown_anew = [container.select, *(part.change for side in page.sides.all for part in (side.model, side.precision))]
-    gr.on(shown_anew, lists, picked, list(form.heads), **quiet)
-    page.address.waits_for(page.blocks.load(lists, picked, list(form.heads), **quiet))
+    gr.on(shown_anew, lists, picked, list(form.heads), **QUIET)
+    page.address.waits_for(page.blocks.load(lists, picked, list(form.heads), **QUIET))
 
 
 def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None:
     """The desk: what is put on it, what is pressed on it, and how it stands."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench, shown = page.bench, [view.desk, view.table, view.seen, view.clock]
     desk = bench.desk  # made here, before visitors come
 
@@ -158,20 +153,20 @@ def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None
         yield from told(_put(bench, form, view, values), view.message, "Nothing was run")
         yield {view.run: gr.Button(interactive=True)}
 
-    view.run.click(put, form.inputs(), [view.run, view.message, view.batch, *shown], **quiet)
-    view.batch.change(None, view.batch, None, js=_AT_ADDRESS, **quiet)
-    view.batch.change(None, None, None, js=_IN_SIGHT, **quiet)
+    view.run.click(put, form.inputs(), [view.run, view.message, view.batch, *shown], **QUIET)
+    view.batch.change(None, view.batch, None, js=_AT_ADDRESS, **QUIET)
+    view.batch.change(None, None, None, js=_IN_SIGHT, **QUIET)
 
     def look(batch: str, seen: int) -> Updates:
         return {view.seen: seen} if desk.version == seen else stands(bench, view, batch)
 
-    view.clock.tick(look, [view.batch, view.seen], shown, concurrency_limit=None, queue=True, **quiet)
-    container.select(lambda batch: stands(bench, view, batch), view.batch, shown, **quiet)
+    view.clock.tick(look, [view.batch, view.seen], shown, concurrency_limit=None, queue=True, **QUIET)
+    container.select(lambda batch: stands(bench, view, batch), view.batch, shown, **QUIET)
 
     def pressed(batch: str, event: gr.EventData) -> Iterator[Updates]:
         yield from told(_pressed(page, view, batch, str(event.name)), view.message)
 
-    view.desk.press(pressed, view.batch, [*shown, view.message, page.opened], **quiet)
+    view.desk.press(pressed, view.batch, [*shown, view.message, page.opened], **QUIET)
 
     def asked_for(batch: str) -> Updates:
         gone = "" if any(line.batch == batch for line in desk.lines()) else _GONE
@@ -184,8 +179,8 @@ def _connect_desk(page: Page, container: gr.Tab, form: Form, view: View) -> None
 
     # By a text of its own: Gradio draws the tabs anew even where nothing changes, and what stood in them is gone.
     asked = gr.Textbox("", visible=False)
-    asked.change(asked_for, asked, [page.tabs, view.batch, view.message, *shown], **quiet)
-    page.blocks.load(arrived, None, asked, **quiet)
+    asked.change(asked_for, asked, [page.tabs, view.batch, view.message, *shown], **QUIET)
+    page.blocks.load(arrived, None, asked, **QUIET)
 
 
 def _lists(bench: Bench, form: Form, values: Updates) -> Updates:

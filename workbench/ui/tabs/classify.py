@@ -17,6 +17,7 @@ from workbench.ui.classify.class_form import Form, connect_forms, settings_colum
 from workbench.ui.classify.class_many import Many, many_texts
 from workbench.ui.classify.class_one import One, one_text, shown_row
 from workbench.ui.classify.class_running import connect_many
+from workbench.ui.components import QUIET
 from workbench.ui.links.address import Kept
 from workbench.ui.links.code_panels import classify_code
 from workbench.ui.links.kept_sides import keep_sides
@@ -66,20 +67,19 @@ def build(page: Page, container: gr.Tab) -> None:
 
 def _connect(page: Page, container: gr.Tab, view: View) -> None:
     """The events of each part, and those between them: an example fills all, a row of the table is looked into."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     connect_forms(page, container, view.settings)
     connect_one(page, view.one, view.settings)
     connect_many(page, view.many, view.settings)
     filled = [view.one.text, view.many.texts, *view.settings.each[0].parts()]
-    view.examples.click(lambda index: _filled(view, index), view.examples, filled, **quiet)
+    view.examples.click(lambda index: _filled(view, index), view.examples, filled, **QUIET)
 
     def look_into(values: Updates, event: gr.SelectData) -> Iterator[Updates]:
         number = str((event.row_value or [""])[0])
         found = shown_row(view.one, values[view.many.batches], number)
         yield {view.parts: gr.Tabs(selected="one"), **found} if found else {}
 
-    view.many.table.select(look_into, {view.many.batches}, [view.parts, *view.one.results()], **quiet)
-    view.many.table.select(view.one.tokens.cleared, None, view.one.tokens.results(), **quiet)
+    view.many.table.select(look_into, {view.many.batches}, [view.parts, *view.one.results()], **QUIET)
+    view.many.table.select(view.one.tokens.cleared, None, view.one.tokens.results(), **QUIET)
 
 
 def _filled(view: View, index: int) -> Updates:

@@ -9,6 +9,7 @@ import gradio as gr
 from workbench.errors import BadRequest
 from workbench.text.requests import Generate
 from workbench.ui.bench import Page, Tab
+from workbench.ui.components import QUIET, box, html
 from workbench.ui.generate import generate_settings
 from workbench.ui.generate.endpoints import generate_endpoint
 from workbench.ui.generate.generate_columns import Asked, Column, Shown, column_view, emptied, write
@@ -130,16 +131,13 @@ def _writing_column(sides: Sides) -> dict[str, Any]:
             False, label="Blind comparison", elem_id="blind", visible=False, min_width=160, container=False, scale=0
         )
     sides.follow(1, blind)
-    gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
-    message = gr.HTML(
-        "", js_on_load=None, apply_default_css=False, elem_id="generate-notice", elem_classes="page-notice"
-    )
+    html(_KEYS)
+    message = box("generate-notice")
     return {"prompt": prompt, "run": run, "stop": stop, "blind": blind, "notice": message}
 
 
 def _connect(page: Page, view: View) -> None:
     """The tab's events: a run, a branch, their Stop, and columns that leave."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     inputs = {view.prompt, view.shown, view.blind} | view.settings.inputs() | page.sides.inputs()
     places = {column.tokens.elem_id: place for place, column in enumerate(view.columns)}
 
@@ -152,26 +150,25 @@ def _connect(page: Page, view: View) -> None:
     # One event for all, so that there is one run at a time and one thing to stop.
     triggers = [view.run.click, *(column.tokens.submit for column in view.columns)]
     outputs = view.outputs() | {page.status}
-    writes = gr.on(triggers, write_texts, inputs, list(outputs), concurrency_limit=None, **quiet)
+    writes = gr.on(triggers, write_texts, inputs, list(outputs), concurrency_limit=None, **QUIET)
     # The vote has events of its own: what a step of a stream shows alone, the browser may lose to the next step.
     ballot = list(view.ballot.parts())
-    gr.on(triggers, lambda: view.ballot.shown(None), None, ballot, queue=False, **quiet)
-    writes.then(view.ballot.shown, view.shown, ballot, **quiet)
+    gr.on(triggers, lambda: view.ballot.shown(None), None, ballot, queue=False, **QUIET)
+    writes.then(view.ballot.shown, view.shown, ballot, **QUIET)
     stopped = [view.run, view.stop, *view.notices()]
-    view.stop.click(lambda: view.notices() | view.buttons(False), None, stopped, cancels=[writes], **quiet)
+    view.stop.click(lambda: view.notices() | view.buttons(False), None, stopped, cancels=[writes], **QUIET)
 
     _connect_moves(page, view, writes)
 
 
 def _connect_moves(page: Page, view: View, writes: Any) -> None:
     """A side that is removed or swapped ends what is being written: a text stands with the model that wrote it."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     columns = [part for column in view.columns for part in column.parts()]
     moved = [view.shown, *view.heads, *columns, *view.ballot.parts(), view.run, view.stop]
     inputs = {view.shown, *columns}
-    page.sides.swap.click(lambda values: _swapped(view, values), inputs, moved, cancels=[writes], **quiet)
+    page.sides.swap.click(lambda values: _swapped(view, values), inputs, moved, cancels=[writes], **QUIET)
     for button in page.sides.removes:
-        button.click(lambda shown: _left(view, shown), view.shown, moved, cancels=[writes], **quiet)
+        button.click(lambda shown: _left(view, shown), view.shown, moved, cancels=[writes], **QUIET)
 
 
 def _run(page: Page, view: View, values: Updates) -> Iterator[Updates]:

@@ -14,6 +14,7 @@ from workbench.loading.precision import precisions
 from workbench.manager import LoadedModel, ModelSpec
 from workbench.speed import MEASURED, computes_on_cpu, far_below_limit, limits_text, speed_of, wrote_alone
 from workbench.ui.bench import Bench, Page, Tab, asked_spec, spec_name
+from workbench.ui.components import QUIET, html
 from workbench.ui.generate.endpoints import plan_endpoint
 from workbench.ui.generate.streams import load_steps, paced
 from workbench.ui.models.memory_view import cards_markup, plan_markup
@@ -75,16 +76,16 @@ def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
     plan_endpoint(page.bench)
     model_endpoints(page.bench)
-    gr.HTML("<h2 class='section'>Loaded</h2>", js_on_load=None, apply_default_css=False)
+    html("<h2 class='section'>Loaded</h2>")
     cards = gr.HTML(_cards(page.bench), js_on_load=_PRESSED, apply_default_css=False, elem_id="loaded-models")
-    machine = gr.HTML(_machine(page.bench), js_on_load=None, apply_default_css=False, elem_id="machine-speed")
-    gr.HTML("<h2 class='section'>Load another</h2>", js_on_load=None, apply_default_css=False)
+    machine = html(_machine(page.bench), elem_id="machine-speed")
+    html("<h2 class='section'>Load another</h2>")
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=5, min_width=320):
             form = _form(page.bench)
         with gr.Column(scale=6, min_width=320):
             hint = notice("plain", "Plan first", "The plan shows what a model needs before anything is loaded.")
-            message = gr.HTML(hint, js_on_load=None, apply_default_css=False, elem_id="plan")
+            message = html(hint, elem_id="plan")
     _connect(page, container, View(cards=cards, machine=machine, message=message, **form))
 
 
@@ -114,7 +115,6 @@ def _form(bench: Bench) -> dict[str, Any]:
 
 def _connect(page: Page, container: gr.Tab, view: View) -> None:
     """The tab's events: plan, load, unload, measure, and the tab as it is when it is opened."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench = page.bench
 
     def show_plan(*values: Any) -> Iterator[Updates]:
@@ -138,16 +138,16 @@ def _connect(page: Page, container: gr.Tab, view: View) -> None:
         yield from opened(bench, view)
 
     gr.on(
-        [view.plan.click, view.precision.input, view.streams.release], show_plan, view.inputs(), [view.message], **quiet
+        [view.plan.click, view.precision.input, view.streams.release], show_plan, view.inputs(), [view.message], **QUIET
     )
     form = [view.checkpoint, view.revision, view.precision, view.device]
     shown = [view.cards, view.machine]
     changed = [view.message, view.load, page.status, *shown]
-    view.load.click(load, form, changed, concurrency_limit=None, **quiet)
-    view.cards.drop(drop, None, changed, **quiet)
-    measures = view.cards.measure(measure, None, changed, concurrency_limit=None, **quiet)
-    view.cards.halt(lambda: _fresh(page, view), None, changed, cancels=[measures], **quiet)
-    container.select(show, None, shown, concurrency_limit=None, **quiet)
+    view.load.click(load, form, changed, concurrency_limit=None, **QUIET)
+    view.cards.drop(drop, None, changed, **QUIET)
+    measures = view.cards.measure(measure, None, changed, concurrency_limit=None, **QUIET)
+    view.cards.halt(lambda: _fresh(page, view), None, changed, cancels=[measures], **QUIET)
+    container.select(show, None, shown, concurrency_limit=None, **QUIET)
 
 
 def opened(bench: Bench, view: View) -> Iterator[Updates]:

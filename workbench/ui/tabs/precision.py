@@ -20,6 +20,7 @@ from workbench.manager import ModelSpec
 from workbench.precision_sides import compared_precisions
 from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab, spec_name
+from workbench.ui.components import QUIET, box, html
 from workbench.ui.links.address import Kept
 from workbench.ui.links.code_panels import precision_code
 from workbench.ui.links.snippet_view import code_panel
@@ -64,10 +65,8 @@ def build(page: Page, container: gr.Tab) -> None:
                 run = gr.Button("Run", variant="primary", elem_id="precision-run", elem_classes="key-run", scale=3)
                 stop = gr.Button("Stop", interactive=False, elem_id="precision-stop", elem_classes="key-stop", scale=1)
         with gr.Column(scale=7, min_width=320):
-            message = gr.HTML(
-                "", js_on_load=None, apply_default_css=False, elem_id="precision-message", elem_classes="page-notice"
-            )
-            report = gr.HTML(EMPTY_REPORT, js_on_load=None, apply_default_css=False, elem_id="precision-report")
+            message = box("precision-message")
+            report = html(EMPTY_REPORT, elem_id="precision-report")
             file = gr.DownloadButton("Save JSON", interactive=False, elem_id="precision-json", size="md")
             code = code_panel("precision-code")
     view = View(run, stop, message, report, file, gr.State(None, time_to_live=3600))
@@ -79,7 +78,6 @@ def build(page: Page, container: gr.Tab) -> None:
 
 def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:
     """What is shown of the form, and what of it stands in the page's address."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     def kinds(kind: str) -> Updates:
         return {
@@ -89,14 +87,14 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
         }
 
     # Not `input`: a link that opens the page sets the kind too.
-    form.kind.change(kinds, form.kind, [form.prompt, form.text, form.rows], **quiet)
+    form.kind.change(kinds, form.kind, [form.prompt, form.text, form.rows], **QUIET)
 
     def lists(picked: str) -> Any:
         names = list(checkpoints(page.bench))
         return gr.Dropdown(names, value=picked if picked in names else names[0])
 
-    container.select(lists, form.model, form.model, **quiet)
-    page.address.waits_for(page.blocks.load(lists, form.model, form.model, **quiet))
+    container.select(lists, form.model, form.model, **QUIET)
+    page.address.waits_for(page.blocks.load(lists, form.model, form.model, **QUIET))
     known = {"checkpoint": lambda bench, _: checkpoints(bench)}
     titles = {PROMPT: ["prompt"], TEXT: ["text"], TASK: ["task"]}
     page.address.keeps(Kept(TAB.name, form.named(), (view.run,), titles, known, kind="on"))
@@ -104,7 +102,6 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
 
 def _connect_run(page: Page, form: Form, view: View) -> None:
     """The run and its Stop."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     outputs = [view.run, view.stop, view.message, view.report, view.file, view.going, page.status]
 
     def run(values: Updates) -> Iterator[Updates]:
@@ -112,7 +109,7 @@ def _connect_run(page: Page, form: Form, view: View) -> None:
         yield view.buttons(False) | {page.status: ready_line(page.bench)}
 
     # One at a time for all visitors: each loads a checkpoint several times over, and measures how fast it is.
-    view.run.click(run, form.inputs(), outputs, concurrency_limit=1, concurrency_id="precision", **quiet)
+    view.run.click(run, form.inputs(), outputs, concurrency_limit=1, concurrency_id="precision", **QUIET)
 
     # Not a cancelled event: Gradio sends the last progress of one once more, over what Stop says.
     def stop(going: Going | None) -> Updates:
@@ -120,7 +117,7 @@ def _connect_run(page: Page, form: Form, view: View) -> None:
             going.stop.set()
         return {view.stop: gr.Button(interactive=False), view.message: progress_bar("Stopping after this step", None)}
 
-    view.stop.click(stop, view.going, [view.stop, view.message], concurrency_limit=None, **quiet)
+    view.stop.click(stop, view.going, [view.stop, view.message], concurrency_limit=None, **QUIET)
 
 
 def _run(page: Page, form: Form, view: View, values: Updates) -> Iterator[Updates]:

@@ -10,6 +10,7 @@ from workbench.errors import BadRequest
 from workbench.evals.runs.run import Run
 from workbench.loading.precision import precisions
 from workbench.ui.bench import Bench, Page, Tab
+from workbench.ui.components import QUIET, box, html
 from workbench.ui.parts import notice, told
 from workbench.ui.runs.compare_view import compared, compared_markup
 from workbench.ui.runs.run_actions import delete_runs, found_runs, same_on_another, what_finishes
@@ -103,17 +104,17 @@ def build(page: Page, container: gr.Tab) -> None:
     with gr.Row(visible=False, elem_classes="sure") as sure:
         yes = gr.Button("Yes, delete for good", variant="stop", elem_id="runs-delete-yes")
         no = gr.Button("Keep", elem_id="runs-delete-no")
-    message = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="runs-message", elem_classes="page-notice")
+    message = box("runs-message")
     board = gr.HTML("", js_on_load=BOARD_JS, apply_default_css=False, elem_id="runs-board")
     with gr.Column(visible=False) as details:
-        side = gr.HTML("", js_on_load=None, apply_default_css=False, elem_id="runs-compared")
+        side = html(elem_id="runs-compared")
         again = _again_row(page.bench)
         examples = examples_view()
         with gr.Accordion("Downloads", open=False):
             make_files = gr.Button("Make the files", elem_id="runs-make-files")
             files = gr.File(label="Files", file_count="multiple", interactive=False, elem_id="runs-files")
         with gr.Accordion("Protocol: everything the numbers depend on", open=False, elem_id="runs-protocol"):
-            protocol = gr.HTML("", js_on_load=None, apply_default_css=False)
+            protocol = html()
     view = View(
         task, figure, board, gr.State([]), show, delete, sure, yes, no, message, gr.State([], time_to_live=3600),
         gr.Textbox("", visible=False), details, side, examples, *again, make_files, files, protocol,
@@ -136,7 +137,6 @@ def _again_row(bench: Bench) -> tuple[gr.Dropdown, gr.Dropdown, gr.Button]:
 
 def _connect_board(page: Page, container: gr.Tab, view: View) -> None:
     """The leaderboard: what is ticked, opened, deleted."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench = page.bench
 
     def fresh(task: str, figure: str, picked: list[str]) -> Updates:
@@ -147,44 +147,43 @@ def _connect_board(page: Page, container: gr.Tab, view: View) -> None:
 
     listed = [view.task, view.figure, view.picked]
     for shown_anew in (container.select, view.task.input, view.figure.input):
-        shown_anew(fresh, listed, [view.task, view.figure, view.board, *view.chosen()], **quiet)
+        shown_anew(fresh, listed, [view.task, view.figure, view.board, *view.chosen()], **QUIET)
 
     def pressed(figure: str, picked: list[str], event: gr.EventData) -> Iterator[Updates]:
         yield from told(_pressed(page, view, figure, picked, str(event.name)), view.message)
 
     # One after another, and none dropped: whoever ticks fast ticks the second run before the first is answered.
     one_by_one: dict[str, Any] = {"trigger_mode": "multiple", "concurrency_limit": 1}
-    view.board.press(pressed, listed[1:], view.results(), **quiet, **one_by_one)
+    view.board.press(pressed, listed[1:], view.results(), **QUIET, **one_by_one)
 
     def show(figure: str, picked: list[str]) -> Iterator[Updates]:
         yield from told(_opened(bench, view, figure, picked), view.message, "The runs can't be shown side by side")
 
-    view.show.click(show, listed[1:], view.results(), **quiet | {"show_progress": "minimal"})
-    view.delete.click(lambda: {view.sure: gr.Row(visible=True)}, None, [view.sure], **quiet)
-    view.no.click(lambda: {view.sure: gr.Row(visible=False)}, None, [view.sure], **quiet)
+    view.show.click(show, listed[1:], view.results(), **QUIET | {"show_progress": "minimal"})
+    view.delete.click(lambda: {view.sure: gr.Row(visible=True)}, None, [view.sure], **QUIET)
+    view.no.click(lambda: {view.sure: gr.Row(visible=False)}, None, [view.sure], **QUIET)
 
     def delete(task: str, figure: str, picked: list[str]) -> Iterator[Updates]:
         yield from told(_deleted(bench, view, task, figure, picked), view.message, "Not deleted")
 
-    view.yes.click(delete, listed, view.results(), **quiet)
+    view.yes.click(delete, listed, view.results(), **QUIET)
 
 
 def _connect_details(page: Page, view: View) -> None:
     """The opened runs: their examples, the same again on another model, files; and their address."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     bench = page.bench
     connect_examples(page, view.examples, view.opened)
-    view.address.change(None, view.address, None, js=_AT_ADDRESS, **quiet)
+    view.address.change(None, view.address, None, js=_AT_ADDRESS, **QUIET)
 
     def again(runs: Sequence[Run], model: str, precision: str) -> Iterator[Updates]:
         yield from told(_again(bench, view, runs, model, precision), view.message, "Nothing was run")
 
-    view.again.click(again, [view.opened, view.model, view.precision], [view.message], **quiet)
+    view.again.click(again, [view.opened, view.model, view.precision], [view.message], **QUIET)
 
     def files(runs: Sequence[Run]) -> Iterator[Updates]:
         yield from told(iter([{view.files: run_downloads(runs, view.files.GRADIO_CACHE)}]), view.message)
 
-    view.make_files.click(files, view.opened, [view.files, view.message], **quiet | {"show_progress": "minimal"})
+    view.make_files.click(files, view.opened, [view.files, view.message], **QUIET | {"show_progress": "minimal"})
 
     def asked_for(name: str, figure: str = FIRST_FIGURE) -> Iterator[Updates]:
         if not name:  # it was opened, and its name taken away again
@@ -195,13 +194,13 @@ def _connect_details(page: Page, view: View) -> None:
             yield {page.tabs: gr.Tabs(selected=TAB.name), page.opened: ""} | step
 
     outputs = [page.tabs, page.opened, *view.results()]
-    page.opened.change(asked_for, [page.opened, view.figure], outputs, **quiet)
+    page.opened.change(asked_for, [page.opened, view.figure], outputs, **QUIET)
 
     def arrived(request: gr.Request) -> str:
         return str(request.query_params.get("run", ""))
 
     # Not the tabs themselves: Gradio draws them anew even where nothing changes, and what stood in them is gone.
-    page.blocks.load(arrived, None, page.opened, **quiet)
+    page.blocks.load(arrived, None, page.opened, **QUIET)
 
 
 def _board(bench: Bench, view: View, task: str, figure: str, picked: list[str]) -> Updates:

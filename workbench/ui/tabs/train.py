@@ -15,6 +15,7 @@ from workbench.training.plan import plan_training
 from workbench.training.progress import FineTuneProgress
 from workbench.ui.background import followed
 from workbench.ui.bench import Page, Tab
+from workbench.ui.components import QUIET, box, html
 from workbench.ui.host.upload import likely_columns
 from workbench.ui.parts import notice, told
 from workbench.ui.train.train_data import fewest_values, question_facts, read_rows, table_facts
@@ -62,8 +63,7 @@ def build(page: Page, container: gr.Tab) -> None:
     """Fills the tab."""
     train_endpoint(page.bench)
     if not page.bench.settings.serves_locally:
-        gr.HTML(notice("plain", "Nobody trains on a shared page", _LOCAL_ONLY), js_on_load=None,
-                apply_default_css=False)  # fmt: skip
+        html(notice("plain", "Nobody trains on a shared page", _LOCAL_ONLY))  # fmt: skip
         return
     with gr.Row(elem_classes="workspace"):
         with gr.Column(scale=5, min_width=320):
@@ -71,21 +71,16 @@ def build(page: Page, container: gr.Tab) -> None:
             with gr.Row(elem_classes="actions"):
                 run = gr.Button("Start", variant="primary", elem_id="train-run", elem_classes="key-run", scale=3)
                 stop = gr.Button("Stop", interactive=False, elem_id="train-stop", elem_classes="key-stop", scale=1)
-            gr.HTML(_KEYS, js_on_load=None, apply_default_css=False)
+            html(_KEYS)
         with gr.Column(scale=6, min_width=320):
-            plan, message, progress, curves = (_box(name) for name in ("plan", "message", "progress", "curves"))
+            plan, message, progress, curves = (box(name) for name in ("plan", "message", "progress", "curves"))
     view = View(run, stop, plan, message, progress, curves)
     _connect_form(page, container, form, view)
     _connect_run(page, form, view)
 
 
-def _box(name: str) -> gr.HTML:
-    return gr.HTML("", js_on_load=None, apply_default_css=False, elem_id=f"train-{name}", elem_classes="page-notice")
-
-
 def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None:
     """The form's events: what is shown of it, what the data holds, and the memory plan."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 
     # Not called plan: Gradio would give the endpoint's name to it.
     def replan(values: Updates) -> Iterator[Updates]:
@@ -101,12 +96,12 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
         return shown_for(form, kind, method)
 
     shown = [form.columns, form.lora, *form.fields.values()]
-    gr.on([form.kind.input, form.method.input], shown_anew, [form.kind, form.method], shown, **quiet)
+    gr.on([form.kind.input, form.method.input], shown_anew, [form.kind, form.method], shown, **QUIET)
     read = gr.on([form.data.change, form.kind.input], data, form.inputs(),
-                 [form.facts, form.text_column, form.label_column], **quiet)  # fmt: skip
-    counted = form.label_column.input(label, form.inputs(), form.facts, **quiet)
-    container.select(replan, form.inputs(), view.plan, **quiet)
-    updating = quiet | {"show_progress": "minimal"}  # the old plan fades until the new one is there
+                 [form.facts, form.text_column, form.label_column], **QUIET)  # fmt: skip
+    counted = form.label_column.input(label, form.inputs(), form.facts, **QUIET)
+    container.select(replan, form.inputs(), view.plan, **QUIET)
+    updating = QUIET | {"show_progress": "minimal"}  # the old plan fades until the new one is there
     for planned_after in (read.then, counted.then, form.text_column.input):
         planned_after(replan, form.inputs(), view.plan, **updating)
     changes = [part.change for part in form.planned_by()]
@@ -115,7 +110,6 @@ def _connect_form(page: Page, container: gr.Tab, form: Form, view: View) -> None
 
 def _connect_run(page: Page, form: Form, view: View) -> None:
     """A training's start and its stop."""
-    quiet: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
     desk = page.bench.training
 
     def train(values: Updates) -> Iterator[Updates]:
@@ -123,13 +117,13 @@ def _connect_run(page: Page, form: Form, view: View) -> None:
         yield view.buttons(False)
 
     outputs = [view.message, view.progress, view.curves, view.run, view.stop]
-    view.run.click(train, form.inputs(), outputs, concurrency_limit=None, **quiet)
+    view.run.click(train, form.inputs(), outputs, concurrency_limit=None, **QUIET)
 
     def stop() -> Updates:
         desk.stop()
         return {view.stop: gr.Button(interactive=False)}
 
-    view.stop.click(stop, None, [view.stop], concurrency_limit=None, **quiet)
+    view.stop.click(stop, None, [view.stop], concurrency_limit=None, **QUIET)
 
 
 def _planned(form: Form, view: View, values: Updates) -> Iterator[Updates]:

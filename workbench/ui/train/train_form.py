@@ -12,6 +12,7 @@ from workbench.loading.precision import precisions
 from workbench.settings import Settings
 from workbench.training.head_request import PROBLEMS, TrainAnswer, TrainClassify
 from workbench.ui.bench import Bench
+from workbench.ui.components import html
 from workbench.ui.train.train_data import HINTS
 
 KINDS: dict[str, type[TrainClassify] | type[TrainAnswer]] = {"classify": TrainClassify, "answer": TrainAnswer}
@@ -122,7 +123,7 @@ def form_view(bench: Bench) -> Form:
         upload: dict[str, Any] = {"file_types": _DATA_ENDINGS, "height": 116, "elem_classes": "upload-box"}
         data = gr.File(label="Data", elem_id="train-data", **upload)
         validation = gr.File(label="Validation data (optional)", elem_id="train-validation", **upload)
-    facts = gr.HTML(hint_markup("classify"), js_on_load=None, apply_default_css=False, elem_id="train-facts")
+    facts = html(hint_markup("classify"), elem_id="train-facts")
     with gr.Row() as columns:
         text_column = gr.Dropdown([], label="Text column", allow_custom_value=True, min_width=140)
         label_column = gr.Dropdown([], label="Label column", allow_custom_value=True, min_width=140)
