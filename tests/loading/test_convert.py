@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.full_disk import room_for
 from tests.loading.foreign import ALL_WRITERS, write_ggml_model, write_mesh_model
 from tests.loading.tiny import assert_same_state, logits, tiny_config, tiny_model, write_bin, write_config, write_state
 from workbench.errors import BadCheckpoint, BadRequest, NotSaved
@@ -18,11 +19,6 @@ from workbench.loading import convert as converting
 from workbench.loading.checkpoint import open_checkpoint, whole
 from workbench.loading.convert import WRITERS, convert
 from workbench.loading.load import from_pretrained
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
 
 FORMS = ["safetensors", "bin", "flax", "tensorflow", "ggml", "mesh"]
 SHAPES = {
@@ -190,17 +186,11 @@ def test_what_fails_half_way_leaves_nothing(written, error, becomes, told, tmp_p
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 
-@pytest.mark.skipif(resource is None, reason="the system has no limit for a file's size")
 @pytest.mark.parametrize("written", WRITERS)
 def test_a_file_that_can_grow_no_further_is_told_and_nothing_kept(written, tmp_path):
     write_bin(tiny_model(), tmp_path / "source")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, before[1]))
-    try:
-        with pytest.raises(NotSaved, match=r"new can't be written \(File too large\)"):
-            convert(tmp_path / "source", tmp_path / "new", written)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with room_for(30_000), pytest.raises(NotSaved, match=r"new can't be written \(File too large\)"):
+        convert(tmp_path / "source", tmp_path / "new", written)
     assert [path.name for path in tmp_path.iterdir()] == ["source"]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.full_disk import room_for
 from tests.loading.foreign import ALL_WRITERS
 from tests.loading.tiny import (
     CLASSES,
@@ -17,7 +18,7 @@ from tests.loading.tiny import (
     write_bin,
     write_state,
 )
-from workbench.errors import BadCheckpoint, BadRequest, Cancelled, CheckpointNotFound, NotEnoughMemory
+from workbench.errors import BadCheckpoint, BadRequest, Cancelled, CheckpointNotFound, NotEnoughMemory, NotSaved
 from workbench.gptj.heads import GPTJForQuestionAnswering, GPTJForSequenceClassification
 from workbench.gptj.model import GPTJForCausalLM, GPTJModel
 from workbench.loading import load as loading
@@ -38,6 +39,15 @@ def test_a_model_is_saved_in_its_own_dtype_and_reloads_in_it(dtype, tmp_path):
     save_pretrained(model, tmp_path)
     assert json.loads((tmp_path / "config.json").read_text())["dtype"] == str(dtype).removeprefix("torch.")
     assert_same_state(from_pretrained(GPTJForCausalLM, tmp_path), model)
+
+
+def test_a_disk_without_room_is_named_and_leaves_the_model_saved_before(tmp_path):
+    model = tiny_model()
+    save_pretrained(model, tmp_path)
+    with room_for(30_000), pytest.raises(NotSaved, match=r"can't be saved to .* \(File too large\)\. Make room"):
+        save_pretrained(tiny_model(seed=1), tmp_path)
+    assert_same_state(from_pretrained(GPTJForCausalLM, tmp_path), model)
+    assert {path.name for path in tmp_path.iterdir()} == {"config.json", "model.safetensors"}
 
 
 def test_the_dtype_argument_casts_as_torch_casts(tmp_path):

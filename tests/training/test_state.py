@@ -1,26 +1,13 @@
 """A training state is written whole or not at all, and a disk without room is told as such."""
 
-import resource
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
+from tests.full_disk import room_for
 from workbench.errors import NotSaved
 from workbench.training.state import STATE_FILE, read_state, write_state
-
-
-@contextmanager
-def room_for(most_bytes: int) -> Iterator[None]:
-    """No file grows beyond so many bytes: writing more fails as it does on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_a_disk_without_room_is_named_and_leaves_the_state_of_before(tmp_path: Path) -> None:

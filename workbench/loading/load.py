@@ -10,7 +10,7 @@ from typing import Generic, TypeVar
 import torch
 from torch import nn
 
-from workbench.errors import BadCheckpoint, BadRequest, NotEnoughMemory
+from workbench.errors import BadCheckpoint, BadRequest, NotEnoughMemory, NotSaved
 from workbench.loading.checkpoint import Checkpoint, find_weights
 from workbench.loading.config_file import CONFIG, config_values, empty_model, read_config
 from workbench.loading.devices import DISK, DeviceMap, MaxMemory
@@ -108,19 +108,27 @@ def save_pretrained(model: nn.Module, folder: str | os.PathLike[str], max_shard_
     """Writes config.json and safetensors files of at most `max_shard_bytes` each (or one larger tensor).
 
     A model is saved in the precision it is held in; each file appears whole or not at all.
+
+    Raises:
+        BadRequest: the folder is a file. NotSaved: it can't be written to, or the disk is full.
     """
     path = Path(folder)
     if path.exists() and not path.is_dir():
         raise BadRequest(f"{path} is a file; give a folder to save to")
-    path.mkdir(parents=True, exist_ok=True)
     tied = _tied_names(model)
     tensors = [
         TensorToSave(name, tuple(value.shape), value.dtype, _reader(model, name, value))
         for name, value in model.state_dict().items()
         if name not in tied
     ]
-    write_weights(path, tensors, max_shard_bytes)
-    write_json(path / CONFIG, config_values(model, [tensor.name for tensor in tensors]))
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        write_weights(path, tensors, max_shard_bytes)
+        write_json(path / CONFIG, config_values(model, [tensor.name for tensor in tensors]))
+    except OSError as error:
+        raise NotSaved(
+            f"The model can't be saved to {path} ({error.strerror or error}). Make room, or name another folder."
+        ) from error
 
 
 @dataclass(frozen=True)
