@@ -254,6 +254,12 @@ def test_without_validation_nothing_was_chosen() -> None:
     assert "Kept" not in trained_markup(head_card(metrics={}, settings={"strength": 1.0}), 3.0, stopped=False)
 
 
+@pytest.mark.parametrize("rows, words", [(1, "Only 1 row validated"), (29, "Only 29 rows validated"), (30, "")])
+def test_figures_of_few_rows_are_doubted(rows: int, words: str) -> None:
+    shown = trained_markup(head_card(data={"validation_rows": rows}), 3.0, stopped=False)
+    assert words in shown if words else "validated it" not in shown
+
+
 def test_a_fully_trained_model_is_pointed_at_its_folder() -> None:
     card = head_card("whole", "classify", method="full")
     assert "heads/whole" in trained_markup(card, 3.0, stopped=False)

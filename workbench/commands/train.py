@@ -12,6 +12,7 @@ from workbench.loading.head_card import HEAD_FILE
 from workbench.training.command import TrainRequest, train_lm
 from workbench.training.distribution import is_first_process
 from workbench.training.heads import FineTuneProgress, TrainAnswer, TrainClassify, Trained, train_head
+from workbench.training.outcome import doubt
 from workbench.training.state import STATE_FILE
 
 
@@ -70,6 +71,8 @@ def _trained(options: argparse.Namespace, request: TrainClassify | TrainAnswer) 
     if not options.json and is_first_process():
         figures = ", ".join(f"{name} {value:.4g}" for name, value in trained.metrics.items())
         print(f"{trained.folder}: {figures or 'no validation'}; {trained.seconds:.1f} s")
+        if words := doubt(trained.card):
+            note(words)
     return {
         "folder": str(trained.folder),
         "metrics": trained.metrics,

@@ -28,6 +28,10 @@ TRUNK, HEAD, ADAPTER = "trunk.", "head.", "adapter."
 """How the names of a network's weights begin."""
 
 
+FEW_ROWS = 30
+"""Of fewer rows, a share has a standard error of up to 9 percent points and more."""
+
+
 @dataclass(frozen=True)
 class Trained:
     """What came out of a training run."""
@@ -39,6 +43,15 @@ class Trained:
     seconds: float
     stopped_at: int | None = None
     """The step, where somebody stopped the run."""
+
+
+def doubt(card: HeadCard) -> str:
+    """A sentence where so few rows validated a head that its figures say little; else empty."""
+    rows = card.data.get("validation_rows")
+    if not card.metrics or not isinstance(rows, int) or rows >= FEW_ROWS:
+        return ""
+    validated = "Only 1 row" if rows == 1 else f"Only {rows} rows"
+    return f"{validated} validated it, so its figures may be far off: give it more rows, or a larger validation file."
 
 
 @dataclass(frozen=True)

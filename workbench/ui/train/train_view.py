@@ -4,6 +4,7 @@ from html import escape
 from typing import Any
 
 from workbench.loading.heads import HeadCard
+from workbench.training.outcome import doubt
 from workbench.training.plan import TrainPlan
 from workbench.training.progress import FineTuneProgress
 from workbench.ui.charts.curves import curves_markup
@@ -138,7 +139,7 @@ def trained_markup(card: HeadCard, seconds: float | None, stopped: bool) -> str:
         use = f"It is a whole model: load the folder {card.folder} on the Models tab, then pick it on the {tab} tab."
     kept = "The training was stopped; the best head so far is kept. " if stopped else ""
     took = "" if seconds is None else f"It took {seconds_text(seconds)}. "
-    words = kept + kept_words(card) + took + use
+    words = " ".join(filter(None, ((kept + kept_words(card) + took).strip(), doubt(card), use)))
     return notice("good", f"The head {card.name} is ready", words) + card_markup(card)
 
 
