@@ -1,4 +1,4 @@
-"""Two processes train as one does: the same losses, the same head, and one of them writes; under FSDP as well."""
+"""Two processes train as one does: the same losses, the same head, one writes; under FSDP and DeepSpeed too."""
 
 import dataclasses
 import json
@@ -6,8 +6,10 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -18,16 +20,24 @@ from tests.training.toy import answer, classify, losses, trained
 from workbench.errors import BadRequest, NumericalFailure
 from workbench.loading.formats.safetensors import SafetensorsCheckpoint
 from workbench.loading.heads import read_card
-from workbench.training.distribution import CONFIGURATION, Processes
+from workbench.training.distribution import CONFIGURATION, ZERO_CONFIGURATION, Processes
 from workbench.training.heads import TrainAnswer, TrainClassify
 
 ROOT = Path(__file__).parents[2]
-ENVIRONMENT = {**os.environ, "ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {
+    **os.environ,
+    "ACCELERATE_USE_CPU": "true",
+    "DS_ACCELERATOR": "cpu",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONPATH": str(ROOT),
+}
 TWO_PROCESSES = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--standalone"]
 
 
-FSDP = [sys.executable, "-m", "accelerate.commands.launch", "--config_file", CONFIGURATION, "--num_machines", "1",
-        "--num_processes", "2", "--main_process_port", "0"]  # fmt: skip
+def launched_with(configuration: str) -> list[str]:
+    """The command that starts two processes with a configuration of accelerate's."""
+    return [sys.executable, "-m", "accelerate.commands.launch", "--config_file", configuration, "--num_machines", "1",
+            "--num_processes", "2", "--main_process_port", "0"]  # fmt: skip
 
 
 def train_in_two_processes(
@@ -92,15 +102,28 @@ def test_fsdp_with_the_configuration_that_ships_trains_as_one_process_and_goes_o
     changes = {"batch_size": 7, "accumulate": 2, "learning_rate": 0.003}
     requests = [classify(tmp_path, method="lora", epochs=0.5, **changes),
                 classify(tmp_path, method="full", epochs=1.0, **changes)]  # fmt: skip
-    alone = [replace(request, out=str(tmp_path / f"alone-{n}")) for n, request in enumerate(requests)]
-    spread = [replace(request, out=str(tmp_path / f"spread-{n}")) for n, request in enumerate(requests)]
-    found = train_in_two_processes([spread[0], spread[1], spread[1]], FSDP, [None, 3, None])
+    check_trains_as_one(tmp_path, requests, launched_with(CONFIGURATION))
+
+
+def test_deepspeed_with_the_configuration_that_ships_trains_as_one_process_and_goes_on(tmp_path: Path) -> None:
+    pytest.importorskip("deepspeed", reason="pip install deepspeed, with DS_BUILD_OPS=0 and --no-build-isolation")
+    changes = {"batch_size": 7, "accumulate": 2, "learning_rate": 0.003}
+    requests = [classify(tmp_path, method="lora", precision="int8", epochs=0.5, **changes),
+                classify(tmp_path, method="full", epochs=1.0, **changes)]  # fmt: skip
+    check_trains_as_one(tmp_path, requests, launched_with(ZERO_CONFIGURATION))
+
+
+def check_trains_as_one(folder: Path, requests: list[TrainClassify], launch: Sequence[str]) -> None:
+    """Trains each alone and in two processes, the last one stopped after its third step and gone on with."""
+    alone = [replace(request, out=str(folder / f"alone-{n}")) for n, request in enumerate(requests)]
+    spread = [replace(request, out=str(folder / f"spread-{n}")) for n, request in enumerate(requests)]
+    found = train_in_two_processes([*spread, spread[-1]], launch, [*[None] * (len(spread) - 1), 3, None])
     for ours, theirs in zip(alone, spread, strict=True):
         assert found[theirs.out] == pytest.approx(losses(trained(ours)[1]), rel=1e-4)
         mine, other = weights_of(ours.folder), weights_of(theirs.folder)
         for name, value in mine.items():
             torch.testing.assert_close(other[name], value, rtol=1e-3, atol=1e-4)
-        assert not list(tmp_path.glob("*.training"))
+        assert not list(folder.glob("*.training"))
 
 
 def in_processes(monkeypatch: pytest.MonkeyPatch, *others: list[object]) -> Processes:
@@ -130,6 +153,11 @@ def test_a_process_that_fails_tells_its_own_error(monkeypatch: pytest.MonkeyPatc
 
 def test_a_way_of_spreading_that_is_not_built_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     processes = Processes(1)
-    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.DEEPSPEED)
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.MEGATRON_LM)
     with pytest.raises(BadRequest, match="torchrun"):
         processes._check_way()
+    monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.DEEPSPEED)
+    for stage in (1, 2, 3):
+        monkeypatch.setattr(processes.accelerator.state, "deepspeed_plugin", SimpleNamespace(zero_stage=stage))
+        with pytest.raises(BadRequest, match="torchrun") if stage == 3 else nullcontext():
+            processes._check_way()

@@ -1,8 +1,8 @@
 """Several processes, on one machine or many: accelerate decides how, by the command that started them.
 
 Alone, under `torchrun` (data parallel; on CPUs through gloo with ACCELERATE_USE_CPU=true), or under `accelerate launch`
-with the configuration of FSDP that lies beside this file. A step's rows do not depend on the number of processes: each
-takes its share of them.
+with one of the configurations that lie beside this file: FSDP's and DeepSpeed's. A step's rows do not depend on the
+number of processes: each takes its share of them.
 """
 
 import os
@@ -18,8 +18,10 @@ from torch import Tensor, nn
 from workbench.errors import BadRequest, WorkbenchError
 
 Found = TypeVar("Found")
-CONFIGURATION = "workbench/training/fsdp.yaml"
+CONFIGURATION, ZERO_CONFIGURATION = "workbench/training/fsdp.yaml", "workbench/training/deepspeed.yaml"
 """For `accelerate launch --config_file`."""
+ZERO_STAGES = (1, 2)
+"""Of DeepSpeed: those in which each process has all of the weights. FSDP does what the third would."""
 
 
 def is_first_process() -> bool:
@@ -40,6 +42,7 @@ class Processes:
         self.count, self.rank = self.accelerator.num_processes, self.accelerator.process_index
         self.device: torch.device = self.accelerator.device
         self.first: bool = self.accelerator.is_main_process
+        self._accumulate = accumulate
         self._check_way()
 
     @property
@@ -47,17 +50,40 @@ class Processes:
         """Whether no process holds all of the weights."""
         return self.accelerator.distributed_type == DistributedType.FSDP
 
+    @property
+    def zero(self) -> bool:
+        """Whether DeepSpeed spreads the optimizer's state; it steps, and clips, at the end of the backward pass."""
+        return self.accelerator.distributed_type == DistributedType.DEEPSPEED
+
+    def prepare(self, network: nn.Module, optimizer: torch.optim.Optimizer, rows: int, clip: float) -> Any:
+        """The network and the optimizer as accelerate makes them for all processes.
+
+        Args:
+            rows: of a batch.
+            clip: the norm to which DeepSpeed cuts gradients; elsewhere the caller does that.
+        """
+        if self.zero:
+            self.accelerator.state.deepspeed_plugin.deepspeed_config |= {
+                "gradient_accumulation_steps": self._accumulate, "train_micro_batch_size_per_gpu": rows,
+                "gradient_clipping": clip,
+            }  # fmt: skip
+        return self.accelerator.prepare(network, optimizer)
+
     def _check_way(self) -> None:
         """Refuses what has not been built here, rather than to train something else.
 
         Raises:
-            BadRequest: DeepSpeed, Megatron or the first FSDP is configured.
+            BadRequest: Megatron, the first FSDP or DeepSpeed's third stage is configured.
         """
-        kind, plugin = self.accelerator.distributed_type, self.accelerator.state.fsdp_plugin if self.sharded else None
-        if kind in (DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM) or (plugin and plugin.fsdp_version != 2):
+        kind, state = self.accelerator.distributed_type, self.accelerator.state
+        unbuilt = kind == DistributedType.MEGATRON_LM
+        unbuilt |= self.sharded and state.fsdp_plugin.fsdp_version != 2
+        unbuilt |= self.zero and state.deepspeed_plugin.zero_stage not in ZERO_STAGES
+        if unbuilt:
             raise BadRequest(
                 f"Training does not work with {kind.value} as configured. Start it with torchrun, each process with "
-                f"the whole model, or with FSDP2: accelerate launch --config_file {CONFIGURATION}"
+                f"the whole model, or by accelerate launch --config_file with {CONFIGURATION} (FSDP2) or "
+                f"{ZERO_CONFIGURATION} (ZeRO, stage 2)."
             )
 
     @contextmanager

@@ -99,11 +99,11 @@ class FineTune:
         per_epoch = self._batches.steps_per_epoch
         self.steps = max(1, math.ceil(settings.epochs * per_epoch))
         self._validate_steps = max(1, round(settings.validate_every * per_epoch))
-        self._whole = True
+        self._whole, self._in_shards = True, processes.sharded or processes.zero
         self._saved_step: int | None = None
         network.learn(True)
         made = optimizer(settings.optimizer, network, settings.weight_decay)
-        self.network, self.optimizer = processes.accelerator.prepare(network, made)
+        self.network, self.optimizer = processes.prepare(network, made, settings.batch_size, CLIP)
         folder.mkdir(parents=True, exist_ok=True)
         self._resume()
 
@@ -176,7 +176,7 @@ class FineTune:
             return
         state = {"names": self._names, "step": self.step, "seconds": self.seconds, "waited": self.waited,
                  "best": self.best}  # fmt: skip
-        if self.processes.sharded:
+        if self._in_shards:
             self.processes.accelerator.save_state(str(shards_folder(self.folder)))
         else:
             state |= {"learned": self.processes.learned(self.network), "optimizer": self.optimizer.state_dict()}
@@ -194,7 +194,7 @@ class FineTune:
                 f"Continue it with the same ones, choose another folder, or delete {STATE_FILE} in it."
             )
         try:
-            if self.processes.sharded:
+            if self._in_shards:
                 self.processes.accelerator.load_state(str(shards_folder(self.folder)))
             else:
                 self._take(state["learned"])
@@ -215,6 +215,7 @@ class FineTune:
         for group in self.optimizer.param_groups:
             group["lr"] = now
         total = torch.zeros((), device=self.processes.device)
+        self._whole = not self.processes.zero  # which steps in its backward pass
         for number in range(settings.accumulate):
             start = number * settings.batch_size
             mine, weight = self.processes.share(rows[start : start + settings.batch_size], rows[0])
