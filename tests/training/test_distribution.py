@@ -14,6 +14,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from accelerate import Accelerator
+from accelerate.state import AcceleratorState
 from accelerate.utils import DistributedType
 
 from tests.training.toy import answer, classify, losses, trained
@@ -158,6 +159,6 @@ def test_a_way_of_spreading_that_is_not_built_is_refused(monkeypatch: pytest.Mon
         processes._check_way()
     monkeypatch.setattr(Accelerator, "distributed_type", DistributedType.DEEPSPEED)
     for stage in (1, 2, 3):
-        monkeypatch.setattr(processes.accelerator.state, "deepspeed_plugin", SimpleNamespace(zero_stage=stage))
+        monkeypatch.setattr(AcceleratorState, "deepspeed_plugin", SimpleNamespace(zero_stage=stage))
         with pytest.raises(BadRequest, match="torchrun") if stage == 3 else nullcontext():
             processes._check_way()
