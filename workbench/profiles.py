@@ -79,7 +79,7 @@ class TrafficLimits:
     """Events of the page and calls of the API by one client; None: as many as come."""
     uploads: Bucket | None
     requests: Bucket | None
-    """Of any kind by one client: a visit's scripts and styles are about a hundred."""
+    """Of any kind by one client: a visit's scripts and styles are about a hundred, and a class shares one address."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ PUBLIC = Profile(
         client_connections=12,
         joins=Bucket(burst=120, per_minute=90),
         uploads=Bucket(burst=6, per_minute=6),
-        requests=Bucket(burst=600, per_minute=600),
+        requests=Bucket(burst=3_000, per_minute=1_800),
     ),
     disk=DiskLimits(bytes=500 * MIB, seconds=3600.0, sweep_seconds=30.0),
     waiting_events=64,

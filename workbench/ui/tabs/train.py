@@ -73,7 +73,9 @@ def build(page: Page, container: gr.Tab) -> None:
                 stop = gr.Button("Stop", interactive=False, elem_id="train-stop", elem_classes="key-stop", scale=1)
             html(_KEYS)
         with gr.Column(scale=6, min_width=320):
-            plan, message, progress, curves = (box(name) for name in ("plan", "message", "progress", "curves"))
+            plan, message, progress, curves = (
+                box(f"train-{name}") for name in ("plan", "message", "progress", "curves")
+            )
     view = View(run, stop, plan, message, progress, curves)
     _connect_form(page, container, form, view)
     _connect_run(page, form, view)
