@@ -21,18 +21,25 @@ def meeting() -> dict[str, str]:
         return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
 
 
-def said(plans: Mapping[int, list[Mapping[str, Any]]], monkeypatch: pytest.MonkeyPatch) -> list[BaseException | None]:
+def said(
+    plans: Mapping[int, list[Mapping[str, Any]]], monkeypatch: pytest.MonkeyPatch, count: int = 2
+) -> list[BaseException | None]:
     """How each process's agreement ends."""
     where = meeting()
     for name, value in where.items():
         monkeypatch.setenv(name, value)
     with ThreadPoolExecutor() as all_of_them:
-        ends = [all_of_them.submit(agree, Process(rank, 2), plan, where, 20.0) for rank, plan in plans.items()]
+        ends = [all_of_them.submit(agree, Process(rank, count), plan, where, 20.0) for rank, plan in plans.items()]
         return [end.exception() for end in ends]
 
 
 def test_processes_that_see_the_same_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said({0: [PLAN], 1: [PLAN]}, monkeypatch) == [None, None]
+
+
+def test_the_first_to_leave_takes_nothing_from_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for _ in range(20):
+        assert said({rank: [PLAN] for rank in range(6)}, monkeypatch, 6) == [None] * 6
 
 
 def test_processes_that_see_other_rows_all_say_so(monkeypatch: pytest.MonkeyPatch) -> None:

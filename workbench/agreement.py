@@ -43,7 +43,8 @@ def agree(
         store.set(f"plan of {process.rank}", mine)
         told = [store.get(f"plan of {rank}").decode() for rank in range(process.count)]
         store.set(f"{process.rank} has read", "")
-        store.wait([f"{rank} has read" for rank in range(process.count)], patience)  # the first may hold the store
+        if process.rank == 0:  # it may hold the store, which the others must not miss while they read
+            store.wait([f"{rank} has read" for rank in range(process.count)], patience)
     except (DistError, RuntimeError) as error:
         raise Cancelled(
             f"Not all {process.count} processes came together within {patience_seconds:.0f} seconds: one has failed, "
